@@ -292,7 +292,8 @@ def test_the_code_on_the_page_runs(page: str):
             code = code.replace(long, short)
     run = subprocess.run(
         [sys.executable, "-W", "error", "-c", code],
-        env=os.environ | {"JAX_PLATFORMS": "cpu"},
+        # Compiled as a reader would have it.
+        env=os.environ | {"JAX_PLATFORMS": "cpu", "XLA_FLAGS": ""},
         cwd=ROOT,
         capture_output=True,
         text=True,

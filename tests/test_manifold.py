@@ -26,11 +26,8 @@ N = 64
 # passes once passes always.
 LEVEL = 1e-4
 
-# The first argument, a manifold, is static. Most of the time here goes to compiling:
-# code that is run once need not be optimised.
-compiled = functools.partial(
-    jax.jit, static_argnums=0, compiler_options={"xla_backend_optimization_level": 0}
-)
+# The first argument, a manifold, is static.
+compiled = functools.partial(jax.jit, static_argnums=0)
 
 every_manifold = pytest.mark.parametrize("name", MANIFOLDS)
 compact_manifolds = pytest.mark.parametrize("name", COMPACT)

@@ -25,9 +25,7 @@ at_pi = pytest.mark.parametrize(
     "name", ["Sphere(1)", "Sphere(2)", "Sphere(5)", "SO(2)", "SO(3)"]
 )
 
-compiled = functools.partial(
-    jax.jit, static_argnums=0, compiler_options={"xla_backend_optimization_level": 0}
-)
+compiled = functools.partial(jax.jit, static_argnums=0)
 
 
 def mapped(f):

@@ -202,16 +202,33 @@ def test_serialisation_round_trip():
     assert not jnp.array_equal(evaluate(other, x, t), evaluate(score, x, t))
 
 
-def test_ensembles():
+def test_an_ensemble_is_the_mean_of_its_members():
     process = PROCESSES["S2"]
+    one = lambda key: small(process, key)
     keys = jr.split(jr.key(0), 3)
-    ensemble = eqx.filter_vmap(lambda key: small(process, key))(keys)
-    x, t = points(S2, 1)[0], jnp.array(0.4)
-    together = eqx.filter_jit(eqx.filter_vmap(lambda score: score(x, t)))(ensemble)
-    one = evaluate(small(process, keys[1]), x[None], t)[0]
-    assert together.shape == (3, 3)
-    # The same sums, in another order.
-    np.testing.assert_allclose(together[1], one, rtol=1e-4, atol=1e-4)
+    ensemble = rgen.nn.Ensemble(eqx.filter_vmap(one)(keys))
+    x, t = points(process.manifold, 4), jnp.array(0.5)
+    s = evaluate(ensemble, x, t)
+    members = [evaluate(one(key), x, t) for key in keys]
+    assert s.shape == x.shape
+    assert jnp.max(jnp.abs(members[0] - members[1])) > 1
+    # Rounding, in the size of the scores.
+    atol = 1e-5 * np.max(np.abs(members))
+    np.testing.assert_allclose(s, np.mean(members, axis=0), atol=atol)
+    log_p = rgen.log_prob(ensemble, process, x)
+    assert log_p.shape == (4,) and jnp.all(jnp.isfinite(log_p))
+
+
+def test_an_ensemble_needs_members():
+    single = small(PROCESSES["S2"], jr.key(0))
+    for members in (single, lambda x, t: x):
+        with pytest.raises(ValueError, match=r"Ensemble: .*`members`.*filter_vmap"):
+            rgen.nn.Ensemble(members)
+    empty = jax.tree.map(
+        lambda leaf: leaf[None][:0] if eqx.is_array(leaf) else leaf, single
+    )
+    with pytest.raises(ValueError, match="not empty"):
+        rgen.nn.Ensemble(empty)
 
 
 @pytest.mark.parametrize("name", ["S2", "SO3", "T2"])

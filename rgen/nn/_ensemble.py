@@ -1,0 +1,50 @@
+from collections.abc import Callable
+
+import equinox as eqx
+import jax
+import jax.numpy as jnp
+
+from .._typing import Point, Scalar, Tangent, typed
+
+
+class Ensemble(eqx.Module):
+    r"""The mean $\frac1n \sum_i s_i(x, t)$ of score fields of one structure. Where the
+    members are scores of densities, it is that of their geometric mean, up to
+    normalisation. What each has fitted of the noise in its training averages out.
+
+    ```python
+    members = eqx.filter_vmap(lambda key: rgen.nn.ScoreField(process, key=key))(
+        jr.split(key, 3)
+    )
+    score = rgen.nn.Ensemble(members)
+    ```
+
+    Train the members apart: the loss of `score` is not the mean of their losses, which
+    is `eqx.filter_vmap` of the loss over `score.members`.
+
+    **Arguments:**
+
+    - `members`: one score field whose arrays all have a further leading axis, which
+        counts the members; `eqx.filter_vmap` of a constructor makes one.
+    """
+
+    members: Callable
+
+    @typed
+    def __init__(self, members: Callable):
+        leaves = jax.tree.leaves(eqx.filter(members, eqx.is_array))
+        sizes = {leaf.shape[:1] for leaf in leaves}
+        if len(sizes) != 1 or not all(size > (0,) for size in sizes):
+            raise ValueError(
+                "Ensemble: expected the arrays of `members` to have a leading axis of "
+                f"one length, not empty, got leading axes {sorted(sizes)}. Make them "
+                "with eqx.filter_vmap."
+            )
+        self.members = members
+
+    @typed
+    def __call__(self, x: Point, t: Scalar) -> Tangent:
+        """The mean of the members at the point `x` and the time `t`, a tangent vector
+        at `x`."""
+        each = eqx.filter_vmap(lambda member: member(x, t))(self.members)
+        return jnp.mean(each, axis=0)
