@@ -1,17 +1,19 @@
-"""Negative log-likelihood of events on the globe: a Riemannian score-based model beside
-the kernel mixture on the same split, at the same resolution.
+"""Negative log-likelihood of events on the globe (Table 4 of De Bortoli et al. 2022): a
+Riemannian score-based model beside its rivals, on the same split, at the same
+resolution.
 
     python -m benchmarks.earth --dataset flood --protocol legacy --seed 0
+    python -m benchmarks.earth --dataset flood --method moser_flow --output FILE
 
-One line of JSON for each method. `resolution` is the variance, in square radians, that
-densities are blurred by; `train_seconds` is wall-clock time, with compilation and the
-selection of the model on validation. The model is an ensemble of score fields; that
-which is tested is the one, among those seen at equal intervals in the second half of
-training, whose validation NLL is lowest.
+One line of JSON for each method and seed. `resolution` is the variance, in square
+radians, that densities are blurred by; `train_seconds` is wall-clock time, with
+compilation and the selection of the model on validation. The model that is tested is
+the one, among those seen at equal intervals in the second half of training, whose
+validation NLL is lowest. With `--output` lines are appended to a file, and those that
+it has are not run again.
 """
 
 import argparse
-import json
 import time
 from functools import partial
 
@@ -19,12 +21,14 @@ import equinox as eqx
 import jax
 import jax.numpy as jnp
 import jax.random as jr
-import optax
-from tqdm import tqdm
 
 import rgen
 
+from ._results import Results
+from ._training import nll, train
 
+
+SPHERE = rgen.Sphere(2)
 DATASETS = {
     "volcano": rgen.datasets.volcano,
     "earthquake": rgen.datasets.earthquake,
@@ -32,7 +36,7 @@ DATASETS = {
     "fire": rgen.datasets.fire,
 }
 RESOLUTIONS = {"volcano": 1e-5, "earthquake": 1e-5, "flood": 1e-4, "fire": 1e-5}
-BATCH, SELECTIONS, MEMBERS = 512, 4, 3
+MEMBERS = 3
 
 
 def split(protocol, key, x):
@@ -45,26 +49,27 @@ def split(protocol, key, x):
     return rgen.datasets.cell_split(key, x)
 
 
-def nll(score, process, x):
-    flow = rgen.ProbabilityFlow(rtol=1e-4, atol=1e-4)
-    return -float(jnp.mean(rgen.log_prob(score, process, x, flow)))
+# Each method returns a law with its validation NLL, and the seconds of its training.
 
 
-def member_loss(score, process, x0, key):
-    time_key, noise_key = jr.split(key)
-    t = process.stratified_times(time_key, len(x0))
-    loss = jax.vmap(partial(rgen.losses.denoising, score, process))
-    weight = jax.vmap(partial(rgen.losses.variance_weight, process))
-    return jnp.mean(weight(t) * loss(x0, t, jr.split(noise_key, len(x0))))
+def kernel_mixture(data, validation, resolution, steps, key):
+    start = time.perf_counter()
+    law = rgen.baselines.fit_kernel_mixture(data, validation, resolution)
+    value = nll(law.log_prob, validation, 64)
+    return law, value, time.perf_counter() - start
 
 
-def batch_loss(score, process, x0, key):
-    """The sum over the members of the ensemble, each with noise of its own."""
-    one = eqx.filter_vmap(lambda member, key: member_loss(member, process, x0, key))
-    return jnp.sum(one(score.members, jr.split(key, MEMBERS)))
+def kent_mixture(data, validation, resolution, steps, key):
+    start = time.perf_counter()
+    sizes = [5, 10, 20, 40, 80]
+    law = rgen.baselines.fit_kent_mixture(data, validation, resolution, sizes, key)
+    return law, nll(law.log_prob, validation), time.perf_counter() - start
 
 
-def initialise(process, key):
+def rsgm(data, validation, resolution, steps, key):
+    """An ensemble of score fields."""
+    init_key, key = jr.split(key)
+    process = rgen.Brownian(SPHERE, rgen.LogUniformSchedule(resolution, 4.0))
     # Many waves into a few small networks: one that is wider fits faster and
     # generalises worse. The finest wave is as long as the resolution.
     member = lambda key: rgen.nn.ScoreField(
@@ -72,43 +77,153 @@ def initialise(process, key):
         width=96,
         depth=3,
         frequencies=512,
-        max_frequency=process.schedule.v_min**-0.5,
+        max_frequency=resolution**-0.5,
         key=key,
     )
-    return rgen.nn.Ensemble(eqx.filter_vmap(member)(jr.split(key, MEMBERS)))
+    keys = jr.split(init_key, MEMBERS)
+    score = rgen.nn.Ensemble(eqx.filter_vmap(member)(keys))
+    flow = rgen.ProbabilityFlow(rtol=1e-4, atol=1e-4)
+    law = rgen.ScoreModel(score, process, flow)
+    return _train(law, _ensemble_loss, data, validation, key, steps=steps or 4500)
 
 
-def train(process, data, validation, steps, key):
-    """The selected score field, and its validation NLL."""
+def stereographic(data, validation, resolution, steps, key):
+    """A Euclidean score field in the chart whose pole is farthest from the data."""
+    init_key, pole_key, key = jr.split(key, 3)
+    poles = jax.vmap(SPHERE.uniform)(jr.split(pole_key, 1000))
+    nearest = lambda pole: jnp.max(data @ pole)
+    pole = poles[jnp.argmin(jax.lax.map(nearest, poles))]
+    chart = rgen.baselines.StereographicChart(-pole)
+    # At the origin of the chart lengths are half of those on the sphere.
+    schedule = rgen.LogUniformSchedule(resolution / 4, 15.0)
+    process = rgen.OrnsteinUhlenbeck(rgen.Euclidean(2), schedule)
+    score = rgen.nn.ScoreField(
+        process,
+        width=128,
+        depth=3,
+        frequencies=512,
+        max_frequency=resolution**-0.5,
+        key=init_key,
+    )
+    flow = rgen.ProbabilityFlow(rtol=1e-4, atol=1e-4)
+    law = rgen.baselines.Pushforward(chart, rgen.ScoreModel(score, process, flow))
+
+    def loss(law, x0, key):
+        y0 = jax.vmap(law.chart.to_chart)(x0)
+        return _denoising_loss(law.law.score, law.law.process, y0, key)
+
+    return _train(law, loss, data, validation, key, steps=steps or 6000)
+
+
+def flow_matching(data, validation, resolution, steps, key):
     init_key, key = jr.split(key)
-    score = initialise(process, init_key)
-    rate = optax.warmup_cosine_decay_schedule(0.0, 3e-3, 200, steps)
-    optim = optax.chain(optax.clip_by_global_norm(1.0), optax.adam(rate))
-    state = optim.init(eqx.filter(score, eqx.is_inexact_array))
-    average = score
+    law = rgen.baselines.Flow(
+        rgen.Uniform(SPHERE), _flow_field(resolution, init_key), rtol=1e-4, atol=1e-4
+    )
 
-    @eqx.filter_jit
-    def step(data, score, average, state, key):
-        batch_key, loss_key = jr.split(key)
-        x0 = rgen.datasets.minibatch(batch_key, data, BATCH)
-        value_and_grad = eqx.filter_value_and_grad(batch_loss)
-        loss, grads = value_and_grad(score, process, x0, loss_key)
-        updates, state = optim.update(grads, state)
-        score = eqx.apply_updates(score, updates)
-        arrays, static = eqx.partition(score, eqx.is_inexact_array)
-        before = eqx.filter(average, eqx.is_inexact_array)
-        average = eqx.combine(optax.incremental_update(arrays, before, 1.5e-3), static)
-        return score, average, state, loss
+    def loss(law, x1, key):
+        blur_key, time_key, loss_key = jr.split(key, 3)
+        x1 = _blurred(x1, resolution, blur_key)
+        n = len(x1)
+        t = (jnp.arange(n) + jr.uniform(time_key, (n,))) / n
+        one = partial(rgen.losses.flow_matching, law.field, law.base)
+        return jnp.mean(jax.vmap(one)(x1, t, jr.split(loss_key, n)))
 
-    best, best_nll = average, jnp.inf
-    every = steps // (2 * SELECTIONS)
-    for i, step_key in enumerate(tqdm(jr.split(key, steps), disable=None)):
-        score, average, state, _ = step(data, score, average, state, step_key)
-        if i + 1 > steps // 2 and (steps - i - 1) % every == 0:
-            current = nll(average, process, validation)
-            if current < best_nll:
-                best, best_nll = average, current
-    return best, best_nll
+    return _train(law, loss, data, validation, key, steps=steps or 8000)
+
+
+def moser_flow(data, validation, resolution, steps, key):
+    init_key, key = jr.split(key)
+    law = rgen.baselines.MoserFlow(SPHERE, _flow_field(resolution, init_key))
+
+    def loss(law, x, key):
+        blur_key, loss_key = jr.split(key)
+        x = _blurred(x, resolution, blur_key)
+        one = lambda x, key: law.loss(x, key, penalty=2.0)
+        return jnp.mean(jax.vmap(one)(x, jr.split(loss_key, len(x))))
+
+    return _train(law, loss, data, validation, key, steps=steps or 5000)
+
+
+def normalizing_flow(data, validation, resolution, steps, key):
+    """By maximum likelihood."""
+    init_key, key = jr.split(key)
+    field = rgen.nn.FlowField(
+        SPHERE, width=96, depth=3, frequencies=64, max_frequency=20.0, key=init_key
+    )
+    law = rgen.baselines.Flow(rgen.Uniform(SPHERE), field, rtol=1e-3, atol=1e-3)
+
+    def loss(law, x, key):
+        x = _blurred(x, resolution, key)
+        return -jnp.mean(jax.vmap(law.log_prob)(x))
+
+    kwargs = dict(steps=steps or 1000, batch=256)
+    return _train(law, loss, data, validation, key, **kwargs)
+
+
+METHODS = {
+    "kernel_mixture": kernel_mixture,
+    "rsgm": rsgm,
+    "kent_mixture": kent_mixture,
+    "normalizing_flow": normalizing_flow,
+    "moser_flow": moser_flow,
+    "stereographic": stereographic,
+    "flow_matching": flow_matching,
+}
+
+
+def log_density(law):
+    """`law.log_prob`, or what it is with the negative mass of a Moser flow cut off."""
+    if isinstance(law, rgen.baselines.MoserFlow):
+        return _Floored(law)
+    return law.log_prob
+
+
+class _Floored(eqx.Module):
+    law: rgen.baselines.MoserFlow
+
+    def __call__(self, x):
+        ratio = jnp.maximum(self.law.ratio(x), self.law.floor)
+        return jnp.log(ratio) + self.law.base.log_prob(x)
+
+
+def _train(law, loss, data, validation, key, **kwargs):
+    evaluate = lambda law: nll(log_density(law), validation)
+    return train(law, loss, data, evaluate, key, **kwargs)
+
+
+def _denoising_loss(score, process, x0, key):
+    time_key, noise_key = jr.split(key)
+    t = process.stratified_times(time_key, len(x0))
+    loss = jax.vmap(partial(rgen.losses.denoising, score, process))
+    weight = jax.vmap(partial(rgen.losses.variance_weight, process))
+    return jnp.mean(weight(t) * loss(x0, t, jr.split(noise_key, len(x0))))
+
+
+def _ensemble_loss(law, x0, key):
+    """The sum over the members of the ensemble, each with noise of its own."""
+    one = lambda member, key: _denoising_loss(member, law.process, x0, key)
+    each = eqx.filter_vmap(one)(law.score.members, jr.split(key, MEMBERS))
+    return jnp.sum(each)
+
+
+def _flow_field(resolution, key):
+    return rgen.nn.FlowField(
+        SPHERE,
+        v_min=resolution,
+        width=128,
+        depth=3,
+        frequencies=512,
+        max_frequency=resolution**-0.5,
+        key=key,
+    )
+
+
+def _blurred(x, resolution, key):
+    """As a score-based model of that resolution sees the points."""
+    kernel = rgen.heat_kernel(SPHERE)
+    one = lambda x, key: kernel.sample(x, jnp.array(resolution), key)
+    return jax.vmap(one)(x, jr.split(key, len(x)))
 
 
 def main():
@@ -117,40 +232,35 @@ def main():
     parser.add_argument(
         "--protocol", choices=["legacy", "distinct", "cells"], default="legacy"
     )
-    parser.add_argument("--seed", type=int, default=0)
+    parser.add_argument("--seed", type=int, nargs="+", default=[0])
     parser.add_argument("--resolution", type=float, help="default: by data set")
-    parser.add_argument("--steps", type=int, default=4500)
+    parser.add_argument("--steps", type=int, help="default: by method")
+    parser.add_argument(
+        "--method", choices=METHODS, nargs="+", default=["kernel_mixture", "rsgm"]
+    )
+    parser.add_argument("--output", help="a file of JSON lines, to go on from")
     args = parser.parse_args()
     resolution = args.resolution or RESOLUTIONS[args.dataset]
-    split_key, train_key = jr.split(jr.key(args.seed))
-    data, validation, test = split(args.protocol, split_key, DATASETS[args.dataset]())
-
-    def report(method, seconds, val_nll, test_nll):
-        line = {
-            "method": method,
-            "dataset": args.dataset,
-            "protocol": args.protocol,
-            "seed": args.seed,
-            "resolution": resolution,
-            "train_seconds": round(seconds, 1),
-            "val_nll": round(val_nll, 4),
-            "test_nll": round(test_nll, 4),
-        }
-        print(json.dumps(line), flush=True)
-
-    start = time.perf_counter()
-    mixture = rgen.baselines.fit_kernel_mixture(data, validation, resolution)
-    mixture_nll = lambda x: (
-        -float(jnp.mean(jax.lax.map(mixture.log_prob, x, batch_size=64)))
-    )
-    val_nll = mixture_nll(validation)
-    report("kernel_mixture", time.perf_counter() - start, val_nll, mixture_nll(test))
-
-    process = rgen.Brownian(rgen.Sphere(2), rgen.LogUniformSchedule(resolution, 4.0))
-    start = time.perf_counter()
-    score, val_nll = train(process, data, validation, args.steps, train_key)
-    seconds = time.perf_counter() - start
-    report("rsgm", seconds, val_nll, nll(score, process, test))
+    case = "method", "dataset", "protocol", "seed", "resolution"
+    results = Results(args.output, case)
+    for seed in args.seed:
+        split_key, train_key = jr.split(jr.key(seed))
+        parts = split(args.protocol, split_key, DATASETS[args.dataset]())
+        for name in args.method:
+            named = (name, args.dataset, args.protocol, seed, resolution)
+            line = dict(zip(case, named, strict=True))
+            if not results.missing(**line):
+                continue
+            data, validation, test = parts
+            law, val_nll, seconds = METHODS[name](
+                data, validation, resolution, args.steps, train_key
+            )
+            results.write(
+                **line,
+                train_seconds=round(seconds, 1),
+                val_nll=round(val_nll, 4),
+                test_nll=round(nll(log_density(law), test, 64), 4),
+            )
 
 
 if __name__ == "__main__":

@@ -59,6 +59,7 @@ from ._sampler import (
     ReverseSDE as ReverseSDE,
     sample as sample,
 )
+from ._score_model import ScoreModel as ScoreModel
 from ._solver._brownian_grid import BrownianGrid as BrownianGrid
 from ._solver._geodesic_random_walk import (
     GeodesicInterpolation as GeodesicInterpolation,
@@ -78,6 +79,7 @@ from ._term import (
 )
 from .distributions._base import AbstractDistribution as AbstractDistribution
 from .distributions._gibbs import Gibbs as Gibbs
+from .distributions._kent import Kent as Kent
 from .distributions._mixture import Mixture as Mixture
 from .distributions._uniform import Uniform as Uniform
 from .distributions._von_mises_fisher import VonMisesFisher as VonMisesFisher

@@ -1,9 +1,5 @@
-from typing import Any
-
-import diffrax
 import equinox as eqx
 import jax
-import jax.numpy as jnp
 import jax.random as jr
 import numpy as np
 from jaxtyping import Array, Int, Shaped
@@ -16,37 +12,29 @@ from ._term import ScoreFunction, probability_flow
 from ._typing import Floating, Key, Point, Scalar, typed
 
 
-class _DensityFlow(eqx.Module):
-    r"""$(x, \log p)' = (f(x, t),\, \mathrm{div} f(x, t))$ along the flow of $f$."""
-
-    flow: diffrax.ODETerm
-    process: AbstractProcess
-    divergence: AbstractDivergence
-    key: Key | None
-
-    def __call__(
-        self, t: Any, y: tuple[Point, Scalar], args: Any
-    ) -> tuple[Any, Scalar]:
-        manifold = self.process.manifold
-        x = manifold.project(y[0])
-        field = lambda z: self.flow.vf(t, z, args)
-        return field(x), self.divergence(manifold, field, x, self.key)
-
-
-def _steps_and_density(score, process, x, flow, divergence, key):
-    field = _DensityFlow(probability_flow(process, score), process, divergence, key)
+def density_and_evaluations(
+    score: ScoreFunction,
+    process: AbstractProcess,
+    x: Point,
+    flow: ProbabilityFlow,
+    divergence: AbstractDivergence,
+    key: Key | None,
+) -> tuple[Scalar, Int[Array, ""]]:
+    """The log-density at one point, and the number of evaluations of the field."""
+    term = probability_flow(process, score)
+    field = lambda z, t: term.vf(t, z, None)
     ends = process.schedule.t0, process.schedule.t1
-    y0 = x, jnp.zeros((), x.dtype)
-    solution = flow.solve(diffrax.ODETerm(field), *ends, y0)
-    assert solution.ys is not None
-    end, change = jax.tree.map(lambda leaf: leaf[0], solution.ys)
-    limit = process.limit.log_prob(process.manifold.project(end))
-    return limit + change, solution.stats["num_steps"]
+    end, change, evaluations = flow.solver.end_and_density(
+        process.manifold, field, x, *ends, divergence, key
+    )
+    return process.limit.log_prob(end) + change, evaluations
 
 
 @eqx.filter_jit
 def _log_prob(score, process, x, flow, divergence, key):
-    one = lambda x, key: _steps_and_density(score, process, x, flow, divergence, key)
+    one = lambda x, key: density_and_evaluations(
+        score, process, x, flow, divergence, key
+    )
     if key is None:
         return jax.vmap(lambda x: one(x, None))(x)
     return jax.vmap(one)(x, jr.split(key, len(x)))
@@ -95,6 +83,4 @@ def log_prob_evaluations(
     r"""[`rgen.log_prob`][], and beside it the number of evaluations of the field and
     its divergence that each point took."""
     x = check_points(process.manifold, x)
-    value, steps = _log_prob(score, process, x, flow, divergence, key)
-    # Tsit5 has six new stages a step, accepted or not, and one more at the start.
-    return value, 6 * steps + 1
+    return _log_prob(score, process, x, flow, divergence, key)

@@ -1,13 +1,12 @@
 import abc
 from functools import partial
 
-import diffrax
 import equinox as eqx
 import jax
-import jax.numpy as jnp
 import jax.random as jr
 from jaxtyping import Array
 
+from ._ode import ODESolver
 from ._process._base import AbstractProcess
 from ._solver._walk import geodesic_walk
 from ._term import ScoreFunction, probability_flow, reverse_sde
@@ -63,27 +62,16 @@ class ProbabilityFlow(AbstractSampler):
     def __call__(
         self, score: ScoreFunction, process: AbstractProcess, x: Point, key: Key
     ) -> Point:
+        term = probability_flow(process, score)
+        field = lambda y, t: term.vf(t, y, None)
         ends = process.schedule.t1, process.schedule.t0
-        solution = self.solve(probability_flow(process, score), *ends, x)
-        assert solution.ys is not None
-        return process.manifold.project(solution.ys[0])
+        end, _ = self.solver.end(process.manifold, field, x, *ends)
+        return end
 
-    @typed
-    def solve(
-        self, term: diffrax.AbstractTerm, t0: float, t1: float, y0: object
-    ) -> diffrax.Solution:
-        """The solution of an ODE at these tolerances."""
-        dtype = jax.tree.leaves(y0)[0].dtype
-        return diffrax.diffeqsolve(
-            term,
-            diffrax.Tsit5(),
-            jnp.asarray(t0, dtype),
-            jnp.asarray(t1, dtype),
-            None,
-            y0,
-            stepsize_controller=diffrax.PIDController(self.rtol, self.atol),
-            max_steps=self.max_steps,
-        )
+    @property
+    def solver(self) -> ODESolver:
+        """The solver of these tolerances."""
+        return ODESolver(self.rtol, self.atol, self.max_steps)
 
 
 @eqx.filter_jit
@@ -114,10 +102,14 @@ def sample(
     """
     if n < 1:
         raise ValueError(f"sample: expected `n` of at least 1, got {n}.")
-
-    def one(key):
-        limit_key, sampler_key = jr.split(key)
-        x = process.limit.sample(limit_key)
-        return sampler(score, process, x, sampler_key)
-
+    one = lambda key: draw(score, process, sampler, key)
     return jax.vmap(one)(jr.split(key, n))
+
+
+def draw(
+    score: ScoreFunction, process: AbstractProcess, sampler: AbstractSampler, key: Key
+) -> Point:
+    """One draw from the model."""
+    limit_key, sampler_key = jr.split(key)
+    x = process.limit.sample(limit_key)
+    return sampler(score, process, x, sampler_key)

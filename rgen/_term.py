@@ -15,16 +15,16 @@ ScoreFunction: TypeAlias = Callable[[Point, Scalar], Tangent]
 _Time: TypeAlias = Any
 
 
-def evaluate_score(
-    score: ScoreFunction, manifold: AbstractManifold, x: Point, t: Scalar
+def evaluate_field(
+    field: ScoreFunction, manifold: AbstractManifold, x: Point, t: Scalar
 ) -> Tangent:
-    """The tangent part of `score(x, t)`, with a clear error where its shape is not that
+    """The tangent part of `field(x, t)`, with a clear error where its shape is not that
     of a tangent."""
-    value = score(x, t)
+    value = field(x, t)
     if jnp.shape(value) != manifold.point_shape:
         raise ValueError(
-            "score field: expected score(x, t) to return a tangent vector of "
-            f"{manifold}, of shape {manifold.point_shape}, got {jnp.shape(value)}."
+            "field: expected score(x, t), or field(x, t), to return a tangent vector "
+            f"of {manifold}, of shape {manifold.point_shape}, got {jnp.shape(value)}."
         )
     # A normal part would bend the flow, and its divergence is that of the tangent part.
     return manifold.to_tangent(x, value)
@@ -44,7 +44,7 @@ class _ReverseDrift(eqx.Module):
 
     def __call__(self, t: _Time, y: Point, args: Any) -> Tangent:
         x = self.process.manifold.project(y)
-        s = evaluate_score(self.score, self.process.manifold, x, t)
+        s = evaluate_field(self.score, self.process.manifold, x, t)
         beta = self.process.schedule.beta(t)
         return self.process.drift(x, t) - self.weight * beta * s
 

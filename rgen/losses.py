@@ -9,19 +9,22 @@ every time and so with every positive weight. A training step is the caller's:
     jnp.mean(weight * jax.vmap(loss)(x0, t, keys))
 """
 
+import jax
 import jax.numpy as jnp
 import jax.random as jr
 
 from ._divergence import AbstractDivergence, ExactDivergence
 from ._process._base import AbstractProcess
 from ._target import AbstractTarget, Exact
-from ._term import ScoreFunction, evaluate_score
+from ._term import ScoreFunction, evaluate_field
 from ._typing import Key, Point, Scalar, typed
+from .distributions._base import AbstractDistribution
 
 
 __all__ = [
     "denoising",
     "denoising_step",
+    "flow_matching",
     "implicit",
     "likelihood_weight",
     "sliced",
@@ -50,7 +53,7 @@ def denoising(
         [`rgen.Truncated`][] or [`rgen.Varadhan`][].
     """
     x = process.sample(x0, t, key)
-    error = evaluate_score(score, process.manifold, x, t) - target(process, x0, x, t)
+    error = evaluate_field(score, process.manifold, x, t) - target(process, x0, x, t)
     return process.manifold.inner(x, error, error)
 
 
@@ -84,7 +87,7 @@ def denoising_step(
     noise = jnp.sqrt(delta) * manifold.tangent_noise(x_s, step_key)
     x = manifold.exp(x_s, drift + noise)
     target = manifold.log(x, manifold.exp(x_s, drift)) / delta
-    error = evaluate_score(score, manifold, x, t) - target
+    error = evaluate_field(score, manifold, x, t) - target
     return manifold.inner(x, error, error)
 
 
@@ -111,7 +114,7 @@ def implicit(
     manifold = process.manifold
     sample_key, divergence_key = jr.split(key)
     x = process.sample(x0, t, sample_key)
-    field = lambda y: evaluate_score(score, manifold, y, t)
+    field = lambda y: evaluate_field(score, manifold, y, t)
     s = field(x)
     return manifold.inner(x, s, s) + 2 * divergence(manifold, field, x, divergence_key)
 
@@ -136,10 +139,41 @@ def sliced(
     manifold = process.manifold
     sample_key, slice_key = jr.split(key)
     x = process.sample(x0, t, sample_key)
-    field = lambda y: evaluate_score(score, manifold, y, t)
+    field = lambda y: evaluate_field(score, manifold, y, t)
     u = manifold.tangent_noise(x, slice_key)
     slope = manifold.inner(x, u, manifold.covariant_derivative(field, x, u))
     return manifold.inner(x, u, field(x)) ** 2 + 2 * slope
+
+
+@typed
+def flow_matching(
+    field: ScoreFunction,
+    base: AbstractDistribution,
+    x1: Point,
+    t: Scalar,
+    key: Key,
+) -> Scalar:
+    r"""The flow-matching loss $|f(x_t, t) - \dot x_t|^2$ at a point of the geodesic
+    $x_t = \exp_{x_0}(t \log_{x_0} x_1)$ from $x_0 \sim$ `base` to the data point `x1`
+    (Chen and Lipman 2023, with the geodesic distance).
+
+    Over all fields, at times uniform on $[0, 1]$, it is minimised by one whose flow
+    carries `base` to the law of the data: see [`rgen.baselines.Flow`][]. Smooth unless
+    a point lies in the cut locus of the other.
+
+    **Arguments:**
+
+    - `field`: the vector field, a function of a point and a time.
+    - `base`: the law at time 0; its manifold is that of the field.
+    - `x1`, `t`, `key`: one data point, one time in $[0, 1]$, one random key.
+    """
+    manifold = base.manifold
+    x0 = base.sample(key)
+    v = manifold.log(x0, x1)
+    path = lambda t: manifold.exp(x0, t * v)
+    x, velocity = jax.jvp(path, (t,), (jnp.ones_like(t),))
+    error = evaluate_field(field, manifold, x, t) - velocity
+    return manifold.inner(x, error, error)
 
 
 @typed

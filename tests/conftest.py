@@ -8,13 +8,10 @@ import pytest
 from jaxtyping import install_import_hook
 
 
-# Nearly all of the time goes to compiling, of functions that run once: they need not be
-# optimised. An `XLA_FLAGS` of your own, which may be empty, has the last word.
-FLAGS = ["--xla_backend_optimization_level=0"]
+# Nearly all of the time goes to compiling. Where there are two ways to emit code, the
+# older one is faster at that. Later versions do not know the flag, and end the process.
 if importlib.metadata.version("jaxlib").startswith("0.10."):
-    # Later versions do not know it, and end the process.
-    FLAGS.append("--xla_cpu_use_fusion_emitters=false")
-os.environ.setdefault("XLA_FLAGS", " ".join(FLAGS))
+    os.environ.setdefault("XLA_FLAGS", "--xla_cpu_use_fusion_emitters=false")
 
 # Users have the public functions checked. Tests check every annotation that there is.
 with install_import_hook("rgen", "beartype.beartype"):

@@ -14,6 +14,10 @@ import jax.random as jr
 import rgen
 
 
+# For large functions that are run once, and need not be optimised. Not for all: without
+# optimisation the gradient of a Kent law's normaliser is NaN, where it is right with.
+compiled = partial(jax.jit, compiler_options={"xla_backend_optimization_level": 0})
+
 MANIFOLDS = {
     "Euclidean(3)": lambda: rgen.Euclidean(3),
     "Torus(2)": lambda: rgen.Torus(2),
@@ -78,6 +82,8 @@ LOSSES = {
     ),
     "sliced": rgen.losses.sliced,
 }
+# Of a vector field, a base, a point, a time and a key.
+FLOW_LOSSES = {"flow_matching": rgen.losses.flow_matching}
 # Of a process and a time.
 WEIGHTS = {
     "likelihood": rgen.losses.likelihood_weight,
@@ -132,11 +138,26 @@ DISTRIBUTIONS = {
         ),
         jnp.zeros(4),
     ),
+    "Kent": lambda: rgen.Kent(jnp.eye(3), 10.0, 3.0),
+    "ScoreModel": lambda: rgen.ScoreModel(_zero, PROCESSES["Brownian on S2"]()),
+    "Flow": lambda: rgen.baselines.Flow(rgen.Uniform(rgen.Sphere(2)), _zero),
+    "MoserFlow": lambda: rgen.baselines.MoserFlow(rgen.Sphere(2), _zero),
+    "Pushforward": lambda: rgen.baselines.Pushforward(
+        CHARTS["stereographic"](),
+        rgen.WrappedNormal(rgen.Euclidean(2), jnp.zeros(2), 0.5),
+    ),
     "KernelMixture": lambda: rgen.baselines.KernelMixture(
         points(rgen.Sphere(2), jr.key(0), 4),
         jnp.array([1.0, 10.0]),
         jnp.log(jnp.array([0.5, 0.5])),
     ),
+}
+
+CHARTS = {
+    "stereographic": lambda: rgen.baselines.StereographicChart(rgen.Sphere(2).origin),
+    "exponential, S2": lambda: _exponential(rgen.Sphere(2)),
+    "exponential, SO(3)": lambda: _exponential(rgen.SpecialOrthogonal(3)),
+    "exponential, H2": lambda: _exponential(rgen.Hyperbolic(2)),
 }
 
 # The kinds: what every class of the kind derives from, and examples made of its table.
@@ -153,7 +174,16 @@ KINDS = {
     ],
     rgen.AbstractHeatKernel: lambda: [make() for make in HEAT_KERNELS.values()],
     rgen.AbstractDistribution: lambda: [make() for make in DISTRIBUTIONS.values()],
+    rgen.baselines.AbstractChart: lambda: [make() for make in CHARTS.values()],
 }
+
+
+def _exponential(manifold):
+    return rgen.baselines.ExponentialChart(manifold, manifold.origin)
+
+
+def _zero(x, t):
+    return jnp.zeros_like(x)
 
 
 def _wrapped_normal(mean):

@@ -3,7 +3,7 @@
 import functools
 
 import pytest
-from helpers import KINDS, LOSSES, WEIGHTS
+from helpers import FLOW_LOSSES, KINDS, LOSSES, WEIGHTS
 
 import rgen
 
@@ -35,7 +35,7 @@ def test_every_public_abstract_class_is_a_kind():
 
 
 def test_every_loss_is_in_a_table():
-    tables = [*LOSSES.values(), *WEIGHTS.values()]
+    tables = [*LOSSES.values(), *FLOW_LOSSES.values(), *WEIGHTS.values()]
     functions = {f.func if isinstance(f, functools.partial) else f for f in tables}
     public = {getattr(rgen.losses, name) for name in rgen.losses.__all__}
     assert functions == public

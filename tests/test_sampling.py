@@ -1,3 +1,4 @@
+import functools
 import itertools
 
 import equinox as eqx
@@ -355,3 +356,19 @@ def test_ornstein_uhlenbeck_model():
     normal = scipy.stats.multivariate_normal(mean, variance * np.eye(2))
     # At v = 12 the mean is e^{-6} away from the limit's, 0.0025, times at most four.
     np.testing.assert_allclose(log_p, normal.logpdf(x[:8]), atol=0.012)
+
+
+def test_score_model_is_the_same_law():
+    manifold = rgen.Sphere(2)
+    process = rgen.Brownian(manifold, rgen.LogUniformSchedule(0.1, 3.0))
+    x0 = manifold.origin
+    score = lambda x, t: process.score(x0, x, t)
+    model = rgen.ScoreModel(score, process)
+    key, n = jr.key(9), 5
+    x = rgen.sample(score, process, key, n)
+    # The same sums, compiled apart.
+    close = functools.partial(np.testing.assert_allclose, rtol=1e-4, atol=1e-4)
+    close(jax.jit(jax.vmap(model.sample))(jr.split(key, n)), x)
+    close(jax.jit(jax.vmap(model.log_prob))(x), rgen.log_prob(score, process, x))
+    with pytest.raises(ValueError, match="expected `x` to have shape"):
+        model.log_prob(x)

@@ -448,6 +448,14 @@ def test_virtual_brownian_tree():
     assert abs(mean - np.exp(-0.4)) < SIGMAS * error + 4 / 12 * 0.4 * 0.02
 
 
+def test_backsolve_adjoint_is_refused():
+    path = rgen.BrownianGrid((3,), 0.0, 1.0, 10, jr.key(0))
+    terms = rgen.forward_sde(brownian(S2), path)
+    adjoint = diffrax.BacksolveAdjoint()
+    with pytest.raises(NotImplementedError, match="converges to the Itô solution"):
+        solve(terms, rgen.GeodesicRandomWalk(S2), S2.origin, 10, adjoint=adjoint)
+
+
 def test_control_of_the_wrong_shape():
     path = rgen.BrownianGrid((2,), 0.0, 1.0, 10, jr.key(0))
     terms = rgen.forward_sde(brownian(S2), path)

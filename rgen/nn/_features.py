@@ -1,28 +1,26 @@
 import math
 
 import equinox as eqx
-import jax
 import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array
 
 from .._manifold._base import AbstractManifold
-from .._process._schedule import AbstractSchedule
 from .._typing import Floating, Point, Scalar, typed
 
 
-_TIME_WAVES = 8
+_VARIANCE_WAVES = 8
 
 
 class FourierFeatures(eqx.Module):
-    r"""Multi-scale features of a point and of the logarithm of its accumulated
-    variance $v$.
+    r"""Multi-scale features of a point and of the logarithm of a variance $v$, that of
+    the noise in the point.
 
     Of the point: its own features $\phi(x)$, and $\sin(w \cdot \phi)$ and
     $\cos(w \cdot \phi)$ with normal frequencies $w$ whose scales are spread
     log-uniformly from 1 to `max_frequency`. Each wave is damped by
     $e^{-v |w|^2 / 2}$, as the noise has damped that scale of the data: no feature is
-    finer than the score that it is to represent. Of the variance: $\log v$, moved to
+    finer than the field that it is to represent. Of the variance: $\log v$, moved to
     $[-1, 1]$, and its first eight harmonics.
 
     The frequencies are fixed by `size` and `seed`. They are no parameters, and are not
@@ -31,7 +29,7 @@ class FourierFeatures(eqx.Module):
     **Arguments:**
 
     - `manifold`: the manifold.
-    - `schedule`: the schedule, whose integral is the accumulated variance.
+    - `v_min`, `v_max`: the least and the largest variance.
     - `size`: the number of frequencies.
     - `max_frequency`: the largest scale. Features of size $1/w$ in the units of
         $\phi$ are resolved; `1 / sqrt(v_min)` is the finest that there is to see.
@@ -39,7 +37,8 @@ class FourierFeatures(eqx.Module):
     """
 
     manifold: AbstractManifold
-    schedule: AbstractSchedule
+    v_min: float = eqx.field(static=True)
+    v_max: float = eqx.field(static=True)
     size: int = eqx.field(static=True, default=128)
     max_frequency: float = eqx.field(static=True, default=30.0)
     seed: int = eqx.field(static=True, default=0)
@@ -47,7 +46,7 @@ class FourierFeatures(eqx.Module):
     @property
     def out_size(self) -> int:
         """The length of the vector of features."""
-        return self._in_size + 2 * self.size + 1 + 2 * _TIME_WAVES
+        return self._in_size + 2 * self.size + 1 + 2 * _VARIANCE_WAVES
 
     @property
     def _in_size(self) -> int:
@@ -61,17 +60,17 @@ class FourierFeatures(eqx.Module):
         return scales[:, None] * normal
 
     @typed
-    def __call__(self, x: Point, t: Scalar) -> Floating[Array, " features"]:
-        """The features of the point `x` at the time `t`, a vector of `out_size`."""
+    def __call__(self, x: Point, v: Scalar) -> Floating[Array, " features"]:
+        """The features of the point `x` and the variance `v`, a vector of
+        `out_size`."""
         phi = self.manifold.features(x)
-        v = self.schedule.integral(t).astype(phi.dtype)
+        v = v.astype(phi.dtype)
         frequencies = jnp.asarray(self._frequencies, phi.dtype)
         damping = jnp.exp(-v / 2 * jnp.sum(frequencies**2, axis=1))
         phase = frequencies @ phi
-        ends = jnp.array([self.schedule.t0, self.schedule.t1], phi.dtype)
-        low, high = jnp.log(jax.vmap(self.schedule.integral)(ends))
+        low, high = math.log(self.v_min), math.log(self.v_max)
         level = 2 * (jnp.log(v) - low) / (high - low) - 1
-        waves = math.pi / 2 * jnp.arange(1, _TIME_WAVES + 1) * level
+        waves = math.pi / 2 * jnp.arange(1, _VARIANCE_WAVES + 1) * level
         return jnp.concatenate(
             [
                 phi,

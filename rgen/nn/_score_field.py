@@ -1,4 +1,6 @@
 import equinox as eqx
+import jax
+import jax.numpy as jnp
 
 from .._manifold._base import AbstractManifold
 from .._process._base import AbstractProcess, score_scale
@@ -54,7 +56,7 @@ class ScoreField(eqx.Module):
         self.rate = process.rate
         self.parametrisation = parametrisation
         self.features = FourierFeatures(
-            process.manifold, process.schedule, frequencies, max_frequency
+            process.manifold, *_ends(process.schedule), frequencies, max_frequency
         )
         out_size = parametrisation.size(process.manifold)
         self.network = ResidualMLP(
@@ -64,6 +66,14 @@ class ScoreField(eqx.Module):
     @typed
     def __call__(self, x: Point, t: Scalar) -> Tangent:
         """The score at the point `x` and the time `t`, a tangent vector at `x`."""
-        output = self.network(self.features(x, t))
-        scale = score_scale(self.rate, self.schedule.integral(t))
+        v = self.schedule.integral(t)
+        output = self.network(self.features(x, v))
+        scale = score_scale(self.rate, v)
         return self.parametrisation(self.manifold, x, scale * output)
+
+
+def _ends(schedule: AbstractSchedule) -> tuple[float, float]:
+    """The least and the largest accumulated variance at which a score is learnt."""
+    with jax.ensure_compile_time_eval():
+        at = lambda t: float(schedule.integral(jnp.array(t)))
+        return at(schedule.t0), at(schedule.t1)

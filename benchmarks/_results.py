@@ -1,0 +1,59 @@
+"""Lines of JSON that a run writes, and goes on from when it is started again."""
+
+import json
+import os
+import pathlib
+
+
+class Results:
+    """The lines of a file, one object each. With no file, what is written goes to the
+    standard output alone.
+
+    A line belongs to a case, the fields that name it: a case that is in the file is
+    done. Raises a `ValueError` that names the file and the line where one is damaged;
+    nothing is overwritten then.
+    """
+
+    def __init__(self, path: str | None, case: tuple[str, ...]):
+        self.path = None if path is None else pathlib.Path(path)
+        self.case = case
+        lines = [] if self.path is None else read(self.path)
+        self.done = {self._name(line) for line in lines}
+
+    def missing(self, **case: object) -> bool:
+        return self._name(case) not in self.done
+
+    def write(self, **line: object) -> None:
+        self.done.add(self._name(line))
+        text = json.dumps(line)
+        print(text, flush=True)
+        if self.path is None:
+            return
+        self.path.parent.mkdir(parents=True, exist_ok=True)
+        with self.path.open("a", encoding="utf-8") as file:
+            file.write(text + "\n")
+            file.flush()
+            os.fsync(file.fileno())
+
+    def _name(self, line: dict) -> tuple:
+        return tuple(line[field] for field in self.case)
+
+
+def read(path: pathlib.Path) -> list[dict]:
+    """The objects of a file of JSON lines; none where there is no file."""
+    if not path.exists():
+        return []
+    text = path.read_text("utf-8")
+    lines = text.splitlines()
+    for number, line in enumerate(lines, 1):
+        try:
+            intact = isinstance(json.loads(line), dict)
+        except ValueError:
+            intact = False
+        if not intact or (number == len(lines) and not text.endswith("\n")):
+            raise ValueError(
+                f"{path}, line {number}: expected an object of JSON and an end of "
+                f"line, got {line[:80]!r}. Take the line out, and its case is run "
+                "again; nothing has been overwritten."
+            )
+    return [json.loads(line) for line in lines]

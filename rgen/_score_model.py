@@ -1,0 +1,70 @@
+from jaxtyping import Array, Int
+
+from ._divergence import AbstractDivergence, ExactDivergence
+from ._likelihood import density_and_evaluations
+from ._manifold._base import AbstractManifold
+from ._process._base import AbstractProcess
+from ._sampler import AbstractSampler, ProbabilityFlow, ReverseSDE, draw
+from ._term import ScoreFunction
+from ._typing import Key, Point, Scalar, typed
+from .distributions._base import AbstractDistribution
+
+
+class ScoreModel(AbstractDistribution):
+    r"""The law of a score-based model, as a distribution: to be pushed forward, mixed,
+    or compared with others. [`rgen.log_prob`][] and [`rgen.sample`][] are the same for
+    a batch, and check it.
+
+    **Arguments:**
+
+    - `score`, `process`: the score field, and the noising process it belongs to.
+    - `flow`: the tolerances of `log_prob`.
+    - `sampler`: how `sample` draws.
+    - `divergence`: [`rgen.ExactDivergence`][], or [`rgen.HutchinsonDivergence`][], with
+        which `log_prob` needs a `key`.
+    """
+
+    score: ScoreFunction
+    process: AbstractProcess
+    flow: ProbabilityFlow
+    sampler: AbstractSampler
+    divergence: AbstractDivergence
+
+    @typed
+    def __init__(
+        self,
+        score: ScoreFunction,
+        process: AbstractProcess,
+        flow: ProbabilityFlow = ProbabilityFlow(),  # noqa: B008 (a constant)
+        sampler: AbstractSampler = ReverseSDE(),  # noqa: B008 (a constant)
+        divergence: AbstractDivergence = ExactDivergence(),  # noqa: B008 (a constant)
+    ):
+        self.score = score
+        self.process = process
+        self.flow = flow
+        self.sampler = sampler
+        self.divergence = divergence
+
+    @property
+    def manifold(self) -> AbstractManifold:
+        """The manifold of the process."""
+        return self.process.manifold
+
+    @typed
+    def log_prob(self, x: Point, key: Key | None = None) -> Scalar:
+        return self.log_prob_evaluations(x, key)[0]
+
+    @typed
+    def log_prob_evaluations(
+        self, x: Point, key: Key | None = None
+    ) -> tuple[Scalar, Int[Array, ""]]:
+        r"""$\log p(x)$, and the number of evaluations of the field and its divergence
+        that it took."""
+        self.manifold._check_shapes("log_prob", x=x)
+        return density_and_evaluations(
+            self.score, self.process, x, self.flow, self.divergence, key
+        )
+
+    @typed
+    def sample(self, key: Key) -> Point:
+        return draw(self.score, self.process, self.sampler, key)

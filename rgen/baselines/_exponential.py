@@ -1,0 +1,89 @@
+import math
+from functools import singledispatch
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+from jaxtyping import Array
+
+from .._manifold._base import AbstractManifold
+from .._manifold._special_orthogonal import SpecialOrthogonal
+from .._manifold._sphere import Sphere
+from .._numerics import safe_norm
+from .._typing import Floating, Point, Scalar, typed
+from ._chart import AbstractChart
+
+
+class ExponentialChart(AbstractChart):
+    r"""The exponential map at a point $o$, $\phi(y) = \exp_o(\sum_i y_i e_i)$ with an
+    orthonormal basis $e_i$ of $T_o\mathcal M$ (Falorsi et al. 2019; the exp-wrapped
+    model of De Bortoli et al. 2022, section 6).
+
+    On a manifold that is not compact it is one to one. On spheres and on $SO(3)$,
+    whose geodesics are closed, `preimages` are those of less than $3\pi$ in length;
+    other manifolds raise a `NotImplementedError`. At $|y| = \pi$ whole spheres of
+    $y$ have one image, and a law pushed forward has an infinite density there.
+
+    **Arguments:**
+
+    - `manifold`: the manifold.
+    - `origin`: the point $o$.
+    """
+
+    manifold: AbstractManifold
+    origin: Point
+
+    @typed
+    def to_manifold(self, y: Floating[Array, " dim"]) -> Point:
+        return self.manifold.exp(self.origin, self._tangent(y))
+
+    @typed
+    def to_chart(self, x: Point) -> Floating[Array, " dim"]:
+        v = self.manifold.log(self.origin, x)
+        along = lambda e: self.manifold.inner(self.origin, v, e)
+        return jax.vmap(along)(self.manifold.basis(self.origin))
+
+    @typed
+    def preimages(self, x: Point) -> Floating[Array, "n dim"]:
+        return _preimages(self.manifold, self.to_chart(x))
+
+    @typed
+    def log_det(self, y: Floating[Array, " dim"]) -> Scalar:
+        return self.manifold.log_det_exp(self.origin, self._tangent(y))
+
+    def _tangent(self, y: Floating[Array, " dim"]) -> Array:
+        return jnp.tensordot(y, self.manifold.basis(self.origin), 1)
+
+
+@singledispatch
+def _preimages(manifold: Any, y: Array) -> Array:
+    if manifold.compact:
+        raise NotImplementedError(
+            f"ExponentialChart: which tangent vectors end in one point of {manifold} "
+            "is not known here. Take a manifold that is not compact, a sphere or "
+            "rgen.SpecialOrthogonal(3)."
+        )
+    return y[None]
+
+
+@_preimages.register
+def _(manifold: Sphere, y: Array) -> Array:
+    return _turned(y)
+
+
+@_preimages.register
+def _(manifold: SpecialOrthogonal, y: Array) -> Array:
+    if manifold.n > 3:
+        return _preimages.dispatch(object)(manifold, y)
+    return _turned(y)
+
+
+def _turned(y: Array) -> Array:
+    """`y` and a turn more or less of its geodesic. At the origin the geodesic through
+    the first axis stands for all."""
+    r = safe_norm(y)
+    at_origin = r == 0
+    first = jnp.zeros_like(y).at[0].set(1)
+    direction = jnp.where(at_origin, first, y / jnp.where(at_origin, 1, r))
+    turns = 2 * math.pi * jnp.array([-1, 1], y.dtype)
+    return jnp.concatenate([y[None], y + turns[:, None] * direction])

@@ -1,0 +1,63 @@
+import math
+
+import equinox as eqx
+import jax.numpy as jnp
+from jaxtyping import Array
+
+from .._manifold._sphere import Sphere
+from .._typing import Floating, Point, Scalar, typed
+from ._chart import AbstractChart
+
+
+class StereographicChart(AbstractChart):
+    r"""The stereographic projection of the sphere $S^d$ from the antipode of its
+    origin $o$,
+
+    $$\phi(y) = \frac{2 \sum_i y_i e_i + (1 - |y|^2)\, o}{1 + |y|^2}, \qquad
+    |\det \mathrm d\phi_y| = \left(\frac{2}{1 + |y|^2}\right)^d,$$
+
+    with an orthonormal basis $e_i$ of $T_o S^d$ (Gemici et al. 2016). The antipode, the
+    pole of the projection, is beyond the chart: `to_chart` of it is an error.
+
+    **Arguments:**
+
+    - `origin`: the unit vector $o$, of shape `(d + 1,)`.
+    """
+
+    origin: Floating[Array, " ambient"]
+
+    @typed
+    def __init__(self, origin: Floating[Array, " ambient"]):
+        self.origin = origin
+
+    @property
+    def manifold(self) -> Sphere:
+        """The sphere that the origin lies on."""
+        return Sphere(self.origin.shape[-1] - 1)
+
+    @typed
+    def to_manifold(self, y: Floating[Array, " dim"]) -> Point:
+        sq = jnp.sum(y * y)
+        across = 2 * y @ self.manifold.basis(self.origin)
+        return self.manifold.project((across + (1 - sq) * self.origin) / (1 + sq))
+
+    @typed
+    def to_chart(self, x: Point) -> Floating[Array, " dim"]:
+        self.manifold._check_shapes("to_chart", x=x)
+        # 1 + <x, o>, without cancellation near the pole.
+        height = jnp.sum((x + self.origin) ** 2) / 2
+        height = eqx.error_if(
+            height,
+            height == 0,
+            "StereographicChart: expected `x` in the chart, got its pole, the antipode "
+            "of `origin`. Choose an origin whose antipode is no data point.",
+        )
+        return self.manifold.basis(self.origin) @ x / height
+
+    @typed
+    def preimages(self, x: Point) -> Floating[Array, "1 dim"]:
+        return self.to_chart(x)[None]
+
+    @typed
+    def log_det(self, y: Floating[Array, " dim"]) -> Scalar:
+        return len(y) * (math.log(2) - jnp.log1p(jnp.sum(y * y)))

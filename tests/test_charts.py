@@ -1,0 +1,115 @@
+import jax
+import jax.numpy as jnp
+import jax.random as jr
+import numpy as np
+import pytest
+from helpers import CHARTS
+from test_kent import log_probs, sphere_rule
+
+import rgen
+from rgen.baselines import ExponentialChart, Pushforward, StereographicChart
+
+
+every_chart = pytest.mark.parametrize("name", CHARTS)
+
+
+def chart_points(chart, n=20):
+    return 0.8 * jr.normal(jr.key(0), (n, chart.manifold.dim))
+
+
+def normal(dim, scale=0.5):
+    return rgen.WrappedNormal(rgen.Euclidean(dim), jnp.zeros(dim), scale)
+
+
+@every_chart
+def test_there_and_back(name):
+    chart = CHARTS[name]()
+    y = chart_points(chart)
+    x = jax.vmap(chart.to_manifold)(y)
+    rgen.check_points(chart.manifold, x)
+    np.testing.assert_allclose(jax.vmap(chart.to_chart)(x), y, atol=2e-5)
+
+
+@every_chart
+def test_preimages_have_one_image(name):
+    chart = CHARTS[name]()
+    x = jax.vmap(chart.to_manifold)(chart_points(chart))
+    y = jax.vmap(chart.preimages)(x)
+    images = jax.vmap(jax.vmap(chart.to_manifold))(y)
+    np.testing.assert_allclose(
+        images, jnp.broadcast_to(x[:, None], images.shape), atol=2e-5
+    )
+
+
+@every_chart
+def test_log_det_is_the_determinant(name):
+    chart = CHARTS[name]()
+    manifold = chart.manifold
+
+    def one(y):
+        x, push = jax.linearize(chart.to_manifold, y)
+        columns = jax.vmap(push)(jnp.eye(manifold.dim))
+        entry = lambda e, c: manifold.inner(x, e, c)
+        rows = jax.vmap(jax.vmap(entry, (None, 0)), (0, None))
+        matrix = rows(manifold.basis(x), columns)
+        return chart.log_det(y), jnp.linalg.slogdet(matrix)[1]
+
+    actual, expected = jax.jit(jax.vmap(one))(chart_points(chart))
+    np.testing.assert_allclose(actual, expected, atol=1e-5)
+
+
+@pytest.mark.parametrize(
+    "manifold",
+    [rgen.Sphere(2), rgen.SpecialOrthogonal(3), rgen.Hyperbolic(2)],
+    ids=str,
+)
+def test_exponential_chart_of_a_normal_law_is_the_wrapped_normal(manifold):
+    scale = 0.9
+    law = Pushforward(
+        ExponentialChart(manifold, manifold.origin), normal(manifold.dim, scale)
+    )
+    wrapped = rgen.WrappedNormal(manifold, manifold.origin, scale)
+    x = jax.vmap(wrapped.sample)(jr.split(jr.key(0), 50))
+    np.testing.assert_allclose(log_probs(law, x), log_probs(wrapped, x), atol=1e-4)
+
+
+def test_stereographic_law_integrates_to_one():
+    origin = rgen.Sphere(2).uniform(jr.key(1))
+    law = Pushforward(StereographicChart(origin), normal(2))
+    x, w = sphere_rule(80)
+    # Rounding in float32; the rule is exact to 1e-7 for this density.
+    p = np.exp(log_probs(law, jnp.asarray(x, jnp.float32)))
+    assert w @ p == pytest.approx(1, abs=1e-5)
+
+
+@every_chart
+def test_draws_are_points(name):
+    chart = CHARTS[name]()
+    law = Pushforward(chart, normal(chart.manifold.dim))
+    x = jax.vmap(law.sample)(jr.split(jr.key(0), 100))
+    rgen.check_points(chart.manifold, x)
+    assert jnp.all(jnp.isfinite(log_probs(law, x)))
+
+
+def test_a_law_of_another_space():
+    chart = CHARTS["stereographic"]()
+    for law in (normal(3), rgen.Uniform(rgen.Sphere(2))):
+        with pytest.raises(
+            ValueError, match="Pushforward: expected `law`"
+        ):
+            Pushforward(chart, law)
+
+
+def test_the_pole_is_beyond_the_chart():
+    chart = StereographicChart(jnp.array([0.0, 0.0, 1.0]))
+    with pytest.raises(Exception, match="pole"):
+        chart.to_chart(jnp.array([0.0, 0.0, -1.0]))
+    near = jnp.array([1e-4, 0.0, -1.0])
+    assert jnp.linalg.norm(chart.to_chart(near)) == pytest.approx(2e4, rel=1e-3)
+
+
+def test_exponential_charts_without_known_preimages():
+    for manifold in (rgen.Torus(2), rgen.SpecialOrthogonal(4)):
+        chart = ExponentialChart(manifold, manifold.origin)
+        with pytest.raises(NotImplementedError, match="is not known here"):
+            chart.preimages(manifold.origin)

@@ -1,0 +1,192 @@
+import equinox as eqx
+import jax
+import jax.numpy as jnp
+import jax.random as jr
+import mpmath
+import numpy as np
+import pytest
+import scipy.stats
+
+import rgen
+from rgen.baselines import fit_kent_mixture
+from rgen.distributions._kent import log_kent_normaliser
+
+
+S2 = rgen.Sphere(2)
+AXES = rgen.SpecialOrthogonal(3).uniform(jr.key(5))
+PARAMETERS = [
+    (0, 0),
+    (0.5, 0.25),
+    (3, 1),
+    (100, 49.9),
+    (1e4, 3e3),
+    (1e6, 0),
+    (1e8, 4e7),
+]
+
+
+@eqx.filter_jit
+def log_probs(law, x):
+    return jax.vmap(law.log_prob)(x)
+
+
+@eqx.filter_jit
+def draws(law, key, n):
+    return jax.vmap(law.sample)(jr.split(key, n))
+
+
+def exact_log_normaliser(kappa, beta):
+    with mpmath.workdps(25):
+        kappa, beta = mpmath.mpf(kappa), mpmath.mpf(beta)
+
+        def integrand(w):
+            bend = beta * w * (2 - w)
+            return mpmath.exp(-kappa * w) * mpmath.besseli(0, bend)
+
+        cuts = [0, *(mpmath.mpf(10) ** e for e in range(-9, 0)), 0.5, 1, 2]
+        return float(mpmath.log(2 * mpmath.pi * mpmath.quad(integrand, cuts)))
+
+
+def test_normaliser(dtype, eps):
+    kappa, beta = jnp.array(PARAMETERS, dtype).T
+    values = jax.jit(jax.vmap(log_kent_normaliser))(kappa, beta)
+    pairs = zip(np.float64(kappa), np.float64(beta), strict=True)
+    exact = np.array([exact_log_normaliser(k, b) for k, b in pairs])
+    # Exponents of up to 20 where the integrand is large, each rounded; and the
+    # reference's own error.
+    assert np.all(np.abs(np.float64(values) - exact) < 20 * eps + 1e-10)
+
+
+def test_without_ovalness_it_is_von_mises_fisher():
+    x = draws(rgen.Uniform(S2), jr.key(0), 50)
+    kent = log_probs(rgen.Kent(AXES, 7.0, 0.0), x)
+    fisher = log_probs(rgen.VonMisesFisher(AXES[:, 0], 7.0), x)
+    np.testing.assert_allclose(kent, fisher, atol=1e-5)
+
+
+def sphere_rule(n):
+    """Points and weights that integrate harmonics of degree less than 2 n."""
+    height, w = np.polynomial.legendre.leggauss(n)
+    longitude = np.pi * np.arange(2 * n) / n
+    flat = np.sqrt(1 - height[:, None] ** 2)
+    x = flat * np.cos(longitude), flat * np.sin(longitude), height[:, None] + 0 * flat
+    x = np.stack(np.broadcast_arrays(*x), -1).reshape(-1, 3)
+    return x, np.repeat(w * np.pi / n, 2 * n)
+
+
+def test_density_integrates_to_one():
+    with jax.enable_x64(True):
+        x, w = map(jnp.asarray, sphere_rule(60))
+        axes = rgen.SpecialOrthogonal(3).project(AXES.astype("float64"))
+        for parameters in ((0.5, 0.25), (20.0, 9.0)):
+            p = jnp.exp(log_probs(rgen.Kent(axes, *parameters), x))
+            assert w @ p == pytest.approx(1, abs=1e-12)
+
+
+@pytest.mark.parametrize(("kappa", "beta"), [(0.5, 0.2), (30.0, 14.0), (1e4, 3e3)])
+def test_moments_of_draws(kappa, beta):
+    law, n = rgen.Kent(AXES, kappa, beta), 20_000
+    x = draws(law, jr.key(1), n)
+    rgen.check_points(S2, x)
+    local = np.float64(x) @ np.float64(AXES)
+    drop = np.sum((np.float64(x) - np.float64(AXES[:, 0])) ** 2, 1) / 2
+    stretch = local[:, 1] ** 2 - local[:, 2] ** 2
+    # The normaliser's slopes are the means of the statistics.
+    with jax.enable_x64(True):
+        at = jnp.array(kappa, "float64"), jnp.array(beta, "float64")
+        slopes = np.array(jax.grad(log_kent_normaliser, (0, 1))(*at))
+    for values, mean in ((drop, -slopes[0]), (stretch, slopes[1])):
+        # A level of 1e-3 for the six of them.
+        assert abs(values.mean() - mean) < 3.8 * values.std() / np.sqrt(n)
+    # All sides of the bump are alike.
+    for column in (local[:, 1], local[:, 2], local[:, 1] * local[:, 2]):
+        assert scipy.stats.binomtest(int(np.sum(column > 0)), n).pvalue > 1e-4
+
+
+def test_gradients_are_finite():
+    f = lambda k, b, x: rgen.Kent(AXES, k, b).log_prob(x)
+    for kappa, beta in PARAMETERS[1:]:
+        at = jnp.array(float(kappa)), jnp.array(float(beta) * 0.99)
+        slopes = jax.grad(f, (0, 1, 2))(*at, AXES[:, 0])
+        assert all(jnp.all(jnp.isfinite(slope)) for slope in slopes)
+
+
+def test_the_hessian_is_a_covariance():
+    # Of the two statistics, by quadrature.
+    with jax.enable_x64(True):
+        x, w = sphere_rule(60)
+        at = jnp.array([20.0, 6.0])
+        p = np.exp(log_probs(rgen.Kent(jnp.eye(3), *at), jnp.asarray(x))) * w
+        statistics = np.stack([x[:, 0] - 1, x[:, 1] ** 2 - x[:, 2] ** 2])
+        hessian = jax.hessian(lambda z: log_kent_normaliser(*z))(at)
+        np.testing.assert_allclose(
+            hessian, np.cov(statistics, aweights=p, ddof=0), atol=1e-10
+        )
+    for parameters in PARAMETERS:
+        at = jnp.array(parameters, "float32")
+        hessian = jax.hessian(lambda z: log_kent_normaliser(*z))(at)
+        assert jnp.all(jnp.isfinite(hessian))
+
+
+def test_refuses():
+    with pytest.raises(ValueError, match="`concentration` to be at least 0, got -1"):
+        rgen.Kent(AXES, -1.0, 0.0)
+    for ovalness in (-0.1, 1.1):
+        with pytest.raises(ValueError, match="`ovalness` between 0 and half"):
+            rgen.Kent(AXES, 2.0, ovalness)
+
+
+def test_fit_of_one_component_finds_its_parameters():
+    law, n = rgen.Kent(AXES, 200.0, 60.0), 10_000
+    x = draws(law, jr.key(0), n)
+    fit = fit_kent_mixture(x, x[:100], 1e-5, [1], jr.key(1))
+    component = jax.tree.map(lambda leaf: leaf[0], fit.components)
+    # Of inverse variances the standard error is sqrt(2 / n) of themselves, 1.4 %.
+    low = component.concentration - 2 * component.ovalness
+    high = component.concentration + 2 * component.ovalness
+    assert low == pytest.approx(80, rel=0.06)
+    assert high == pytest.approx(320, rel=0.06)
+    np.testing.assert_allclose(component.axes[:, 0], AXES[:, 0], atol=5e-3)
+    assert abs(component.axes[:, 1] @ AXES[:, 1]) > 0.999
+
+
+@pytest.fixture(scope="module")
+def two_bumps():
+    frames = jnp.stack([AXES, AXES[:, ::-1]])
+    pair = eqx.filter_vmap(lambda a, k, b: rgen.Kent(a, k, b))(
+        frames, jnp.array([50.0, 300.0]), jnp.array([20.0, 10.0])
+    )
+    law = rgen.Mixture(pair, jnp.log(jnp.array([0.7, 0.3])))
+    return law, draws(law, jr.key(0), 6000)
+
+
+def test_fit_comes_near_the_law_of_the_data(two_bumps):
+    law, x = two_bumps
+    train, validation, test = x[:4000], x[4000:5000], x[5000:]
+    fit = fit_kent_mixture(train, validation, 1e-5, [1, 2], jr.key(1))
+    assert len(fit.log_weights) == 2
+    gaps = np.asarray(log_probs(law, test) - log_probs(fit, test))
+    # Eleven parameters cost 11 / 2n = 0.0014 nats on average.
+    assert -0.01 < gaps.mean() < 0.01
+
+
+def test_variances_are_no_less_than_the_resolution(two_bumps):
+    _, x = two_bumps
+    fit = fit_kent_mixture(x[:500], x[500:600], 0.1, [3], jr.key(1))
+    kent = fit.components
+    assert jnp.all(kent.concentration + 2 * kent.ovalness <= 10 * (1 + 1e-5))
+
+
+def test_copies_of_one_point_have_a_density():
+    x = jnp.tile(AXES[:, 0], (20, 1))
+    fit = fit_kent_mixture(x, x, 1e-4, [2], jr.key(0))
+    assert jnp.all(jnp.isfinite(log_probs(fit, x)))
+
+
+def test_fit_refuses(two_bumps):
+    _, x = two_bumps
+    with pytest.raises(ValueError, match="`resolution`"):
+        fit_kent_mixture(x, x, 0.0, [1], jr.key(0))
+    for sizes in ([], [0], [7000]):
+        with pytest.raises(ValueError, match="`sizes`"):
+            fit_kent_mixture(x, x, 1e-3, sizes, jr.key(0))
