@@ -8,9 +8,12 @@ import pytest
 from jaxtyping import install_import_hook
 
 
-# Nearly all of the time goes to compiling. Where there are two ways to emit code, the
-# older one is faster at that. Later versions do not know the flag, and end the process.
+# Nearly all of the time goes to compiling, of functions that run once: they need not be
+# optimised. `optimised` below is for those where that goes wrong.
+jax.config.update("jax_disable_most_optimizations", True)
 if importlib.metadata.version("jaxlib").startswith("0.10."):
+    # Of two ways to emit code, this is the one that compiles faster. Later versions do
+    # not know the flag, and end the process.
     os.environ.setdefault("XLA_FLAGS", "--xla_cpu_use_fusion_emitters=false")
 
 # Users have the public functions checked. Tests check every annotation that there is.
@@ -49,6 +52,14 @@ def dtype(request):
     """Runs the test once in each precision, as the default of all that it creates."""
     with jax.enable_x64(request.param == "float64"):
         yield jnp.dtype(request.param)
+
+
+@pytest.fixture
+def optimised():
+    """Compiles as users do."""
+    jax.config.update("jax_disable_most_optimizations", False)
+    yield
+    jax.config.update("jax_disable_most_optimizations", True)
 
 
 @pytest.fixture

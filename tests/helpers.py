@@ -14,10 +14,6 @@ import jax.random as jr
 import rgen
 
 
-# For large functions that are run once, and need not be optimised. Not for all: without
-# optimisation the gradient of a Kent law's normaliser is NaN, where it is right with.
-compiled = partial(jax.jit, compiler_options={"xla_backend_optimization_level": 0})
-
 MANIFOLDS = {
     "Euclidean(3)": lambda: rgen.Euclidean(3),
     "Torus(2)": lambda: rgen.Torus(2),

@@ -94,9 +94,7 @@ def test_draws_are_points(name):
 def test_a_law_of_another_space():
     chart = CHARTS["stereographic"]()
     for law in (normal(3), rgen.Uniform(rgen.Sphere(2))):
-        with pytest.raises(
-            ValueError, match="Pushforward: expected `law`"
-        ):
+        with pytest.raises(ValueError, match="Pushforward: expected `law`"):
             Pushforward(chart, law)
 
 

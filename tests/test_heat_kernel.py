@@ -11,7 +11,6 @@ import oracles
 import pytest
 import scipy.interpolate
 import scipy.stats
-from helpers import compiled
 
 import rgen
 from rgen._heat_kernel import _special_orthogonal, _sphere
@@ -42,7 +41,7 @@ def precision(dtype):
 def evaluate(kernel, x0, x, t):
     """log_prob and score of a batch, in float64 whatever they were computed in."""
     both = lambda x0, x, t: (kernel.log_prob(x0, x, t), kernel.score(x0, x, t))
-    log_prob, score = compiled(jax.vmap(both))(x0, x, t)
+    log_prob, score = jax.jit(jax.vmap(both))(x0, x, t)
     assert log_prob.dtype == score.dtype == x.dtype
     return np.asarray(log_prob, np.float64), np.asarray(score, np.float64)
 
@@ -52,7 +51,7 @@ def draws(manifold, x0, times, n):
     kernel = rgen.heat_kernel(manifold)
     keys = jr.split(jr.key(0), (len(times), n))
     one = jax.vmap(kernel.sample, (None, None, 0))
-    return compiled(jax.vmap(one, (None, 0, 0)))(x0, jnp.array(times), keys)
+    return jax.jit(jax.vmap(one, (None, 0, 0)))(x0, jnp.array(times), keys)
 
 
 def uniform_points(manifold, n, key=0):
@@ -229,7 +228,7 @@ def test_float32_draws_and_scores_are_finite_everywhere():
         x0 = uniform_points(manifold, 1)[0]
         times = jnp.logspace(-6, 2, 200)
         keys = jr.split(jr.key(0), 200)
-        x = compiled(jax.vmap(kernel.sample, (None, 0, 0)))(x0, times, keys)
+        x = jax.jit(jax.vmap(kernel.sample, (None, 0, 0)))(x0, times, keys)
         log_prob, score = evaluate(kernel, jnp.broadcast_to(x0, x.shape), x, times)
         assert np.isfinite(log_prob).all() and np.isfinite(score).all()
         assert jax.vmap(manifold.contains)(x).all()
@@ -243,7 +242,7 @@ def test_score_is_the_gradient_of_log_prob(manifold):
         t = jnp.logspace(-4, 1, 40)
         log_prob = lambda x0, t: lambda x: kernel.log_prob(x0, x, t)
         gradient = lambda x0, x, t: manifold.gradient(log_prob(x0, t), x)
-        gradient = compiled(jax.vmap(gradient))(x0, x, t)
+        gradient = jax.jit(jax.vmap(gradient))(x0, x, t)
         _, score = evaluate(kernel, x0, x, t)
         # Each differentiates its own rule of quadrature, to about 1e-12.
         scale = np.abs(score).max(axis=tuple(range(1, score.ndim)), keepdims=True)
@@ -264,10 +263,10 @@ def test_score_and_gradients_at_the_point_and_on_the_cut_locus(manifold, dtype):
         times = jnp.array([1e-6, 1e-2, 1.0, 100.0], dtype)
         value = lambda x0, x, t: jnp.sum(kernel.score(x0, x, t) ** 2)
         for f in (kernel.log_prob, value):
-            gradients = compiled(jax.vmap(jax.grad(f, (0, 1, 2)), (None, None, 0)))
+            gradients = jax.jit(jax.vmap(jax.grad(f, (0, 1, 2)), (None, None, 0)))
             for x in (x0, far):
                 assert all(jnp.all(jnp.isfinite(g)) for g in gradients(x0, x, times))
-        scores = compiled(jax.vmap(kernel.score, (None, None, 0)))
+        scores = jax.jit(jax.vmap(kernel.score, (None, None, 0)))
         assert jnp.all(scores(x0, x0, times) == 0)
         # On the torus pi is not a float: the score is its rounding error times
         # (pi / t)^2, to first order.
@@ -291,7 +290,7 @@ def test_heat_equation(manifold):
         kernel = rgen.heat_kernel(manifold)
         x0, x = uniform_points(manifold, 30, 0), uniform_points(manifold, 30, 1)
         t = jnp.logspace(-3, 1, 30)
-        left, right = compiled(jax.vmap(sides))(x0, x, t)
+        left, right = jax.jit(jax.vmap(sides))(x0, x, t)
         # Both sides are differences of terms of the size 1 / t^2.
         np.testing.assert_allclose(left * t**2, right * t**2, atol=1e-9)
 
@@ -410,7 +409,7 @@ def test_distances_of_draws(manifold):
     for t, x in zip(TIMES, draws(manifold, x0, TIMES, 4000), strict=True):
         with jax.enable_x64(True):
             start, end = (jnp.asarray(np.asarray(y, np.float64)) for y in (x0, x))
-            r = compiled(jax.vmap(manifold.dist, (None, 0)))(start, end)
+            r = jax.jit(jax.vmap(manifold.dist, (None, 0)))(start, end)
         # 36 tests at level 1e-4 each: a false alarm in 3 of 1000 choices of keys.
         result = scipy.stats.kstest(np.asarray(r), radial_cdf(manifold, t))
         assert result.pvalue > 1e-4, t
@@ -452,7 +451,7 @@ def test_the_table_is_built_inside_a_trace():
         kernel = rgen.heat_kernel(manifold)
         total = lambda t, key, x0=x0, k=kernel: jnp.sum(k.sample(x0, t, key) ** 3)
         keys = jr.split(jr.key(0), 3)
-        in_trace = compiled(jax.vmap(jax.grad(total), (None, 0)))(jnp.array(0.1), keys)
+        in_trace = jax.jit(jax.vmap(jax.grad(total), (None, 0)))(jnp.array(0.1), keys)
         outside = jax.vmap(jax.grad(total), (None, 0))(jnp.array(0.1), keys)
         assert in_trace.dtype == jnp.float32
         np.testing.assert_allclose(in_trace, outside, rtol=1e-3)
@@ -471,7 +470,7 @@ def test_times_that_are_not_positive(manifold):
         for call in calls:
             with pytest.raises(ValueError, match="`t` to be positive"):
                 call(jnp.array(t))
-            assert jnp.all(jnp.isnan(compiled(call)(jnp.array(t))))
+            assert jnp.all(jnp.isnan(jax.jit(call)(jnp.array(t))))
 
 
 @pytest.mark.parametrize("manifold", EXACT, ids=str)

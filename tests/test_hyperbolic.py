@@ -9,7 +9,6 @@ import jax.random as jr
 import mpmath as mp
 import numpy as np
 import pytest
-from helpers import compiled
 
 from rgen import Hyperbolic, HyperbolicHeatKernel, heat_kernel
 
@@ -131,8 +130,8 @@ def test_dist_and_log_against_mpmath(dim, dtype):
     with precision(dtype):
         m = Hyperbolic(dim)
         x, y = pairs(dim, dtype)
-        d = compiled(jax.vmap(m.dist))(x, y)
-        norm = compiled(jax.vmap(lambda x, y: m.norm(x, m.log(x, y))))(x, y)
+        d = jax.jit(jax.vmap(m.dist))(x, y)
+        norm = jax.jit(jax.vmap(lambda x, y: m.norm(x, m.log(x, y))))(x, y)
         eps = epsilon(dtype)
         for i in range(len(x)):
             truth = float(distance(lift(exact(x[i])), lift(exact(y[i]))))
@@ -161,7 +160,7 @@ def test_dist_of_near_points_is_relatively_accurate(dtype):
             :, None
         ].astype(dtype)
         y = x + 100 * eps * jr.normal(jr.key(1), (32, 3), dtype)
-        d = compiled(jax.vmap(m.dist))(x, y)
+        d = jax.jit(jax.vmap(m.dist))(x, y)
         for i in range(len(x)):
             truth = distance(lift(exact(x[i])), lift(exact(y[i])))
             assert abs(float(d[i]) / float(truth) - 1) <= 2 * ROUNDINGS * eps
@@ -173,9 +172,9 @@ def test_exp_and_transport_against_mpmath(dim, dtype):
     with precision(dtype):
         m = Hyperbolic(dim)
         x, y = pairs(dim, dtype)
-        v = compiled(jax.vmap(m.frame))(x, 0.5 * y)
-        moved = compiled(jax.vmap(m.exp))(x, v)
-        carried = compiled(jax.vmap(m.transport))(x, y, v)
+        v = jax.jit(jax.vmap(m.frame))(x, 0.5 * y)
+        moved = jax.jit(jax.vmap(m.exp))(x, v)
+        carried = jax.jit(jax.vmap(m.transport))(x, y, v)
         eps = epsilon(dtype)
         for i in range(len(x)):
             a, b, w = exact(x[i]), exact(y[i]), exact(v[i])
@@ -269,7 +268,7 @@ def test_third_derivatives_are_continuous():
             directions = jnp.array([0.6, -0.8]), jnp.array([0.3, 0.5])
             return along(along(along(lambda x, z: m.exp(x, m.frame(x, z)))))(x, z)
 
-        third = compiled(jax.vmap(third))
+        third = jax.jit(jax.vmap(third))
         beside = jnp.array([6e-6, 8e-6])
         a, b = third(x, z), third(x + beside, z - beside[::-1])
         assert jnp.max(jnp.abs(a - b)) < 1e-2
@@ -295,7 +294,7 @@ def test_laplacian_of_the_distance(dtype):
         # Coordinates across the radius are worth sinh(r) / r each.
         cost = 32 * epsilon(dtype) * (1 + jnp.sinh(radii))
         assert jnp.all(gap <= cost)
-        laplacian = compiled(jax.vmap(lambda x: m.divergence(minus_log, x)))(x)
+        laplacian = jax.jit(jax.vmap(lambda x: m.divergence(minus_log, x)))(x)
         safe = jnp.where(d > 0, d, 1)
         truth = jnp.where(d > 0, 1 + 2 * d / jnp.tanh(safe), 3)
         assert jnp.all(jnp.abs(laplacian - truth) <= cost * (1 + d))
@@ -316,7 +315,7 @@ def test_killing_fields_preserve_the_metric():
 
         size = jax.vmap(lambda x, u, v: m.norm(x, u) * m.norm(x, v))(x, u, v)
         r = jnp.linalg.norm(x, axis=1)
-        error = jnp.abs(compiled(jax.vmap(symmetric_part))(x, u, v))
+        error = jnp.abs(jax.jit(jax.vmap(symmetric_part))(x, u, v))
         # |K| is up to |a| cosh(r), and rounding costs sinh(r) of it.
         assert jnp.all(error <= 50 * epsilon(x.dtype) * size * jnp.cosh(r) ** 2)
         fields = jax.vmap(lambda e: m.killing(x[5], e))(jnp.eye(m.killing_size))
@@ -344,8 +343,8 @@ def test_covariant_derivative_is_metric_and_free_of_torsion():
             )
 
         # Values here are up to 1e5: (sinh(r) / r)^2 times cubes of entries.
-        assert jnp.max(jnp.abs(compiled(jax.vmap(torsion))(x))) < 1e-10
-        assert jnp.max(jnp.abs(compiled(jax.vmap(compatibility))(x))) < 1e-10
+        assert jnp.max(jnp.abs(jax.jit(jax.vmap(torsion))(x))) < 1e-10
+        assert jnp.max(jnp.abs(jax.jit(jax.vmap(compatibility))(x))) < 1e-10
 
 
 def test_log_det_exp_is_the_jacobian():
@@ -431,7 +430,7 @@ def test_finite_far_out(name):
     v = jnp.concatenate([v, v])
     # A sum is finite only where all its terms are.
     total = lambda x, y, v: jnp.sum(far_out(name)(x, y, v))
-    outcome = compiled(jax.vmap(jax.value_and_grad(total, (0, 1, 2))))(x, y, v)
+    outcome = jax.jit(jax.vmap(jax.value_and_grad(total, (0, 1, 2))))(x, y, v)
     for leaf in jax.tree.leaves(outcome):
         assert jnp.all(jnp.isfinite(leaf))
 
@@ -555,8 +554,8 @@ def test_kernel_against_mpmath(dim, dtype, tol):
         kernel = HyperbolicHeatKernel(Hyperbolic(dim))
         r, t = (a.ravel() for a in jnp.meshgrid(jnp.array(RADII), jnp.array(TIMES)))
         x0, x = jnp.zeros(dim), r[:, None] * jnp.eye(dim)[0]
-        log_prob = compiled(jax.vmap(kernel.log_prob, (None, 0, 0)))(x0, x, t)
-        score = compiled(jax.vmap(kernel.score, (None, 0, 0)))(x0, x, t)
+        log_prob = jax.jit(jax.vmap(kernel.log_prob, (None, 0, 0)))(x0, x, t)
+        score = jax.jit(jax.vmap(kernel.score, (None, 0, 0)))(x0, x, t)
         assert log_prob.dtype == score.dtype == dtype
         assert jnp.all(score[:, 1:] == 0)
         for i in range(len(r)):
@@ -575,8 +574,8 @@ def test_score_is_the_gradient_of_the_log_density(dim, dtype):
         t = jnp.logspace(-6, 2, 32, dtype=dtype)
         x = jax.vmap(kernel.sample)(x0, t, jr.split(jr.key(1), 32))
         grad = lambda x0, x, t: m.gradient(lambda x: kernel.log_prob(x0, x, t), x)
-        score = compiled(jax.vmap(kernel.score))(x0, x, t)
-        gradient = compiled(jax.vmap(grad))(x0, x, t)
+        score = jax.jit(jax.vmap(kernel.score))(x0, x, t)
+        gradient = jax.jit(jax.vmap(grad))(x0, x, t)
         norm = jax.vmap(m.norm)
         # The score is a multiple of a logarithm, and rounding its array costs sinh(r)
         # of it. Past r = 8 in float32 that is more than the promised 0.001.
@@ -606,7 +605,7 @@ def test_heat_equation(dim):
             rate = jax.grad(kernel.log_prob, 2)(x0, x, t)
             return rate, (m.divergence(score, x) + size) / 2, size
 
-        rate, spread, size = compiled(jax.vmap(sides))(x, t)
+        rate, spread, size = jax.jit(jax.vmap(sides))(x, t)
         r = jnp.linalg.norm(x, axis=1)
         bound = 100 * epsilon(x.dtype) * (1 + jnp.sinh(r)) * (1 + size + 1 / t)
         assert jnp.all(jnp.abs(rate - spread) <= bound)
@@ -615,7 +614,7 @@ def test_heat_equation(dim):
 @functools.cache
 def jitted_log_prob(dim):
     kernel = HyperbolicHeatKernel(Hyperbolic(dim))
-    return compiled(jax.vmap(kernel.log_prob, (None, 0, None)))
+    return jax.jit(jax.vmap(kernel.log_prob, (None, 0, None)))
 
 
 @functools.cache
@@ -656,13 +655,13 @@ def test_draws(dim, dtype):
         kernel = HyperbolicHeatKernel(m)
         n = 4096
         x0 = jnp.array([1.0, -1.5, 0.5][:dim], dtype)
-        draw = compiled(jax.vmap(kernel.sample, (None, None, 0)))
+        draw = jax.jit(jax.vmap(kernel.sample, (None, None, 0)))
         for t in DRAW_TIMES:
             # One key for all times: then the draws are alike, and one rare event is not
             # met many times over.
             x = draw(x0, jnp.array(t, dtype), jr.split(jr.key(dim), n))
             assert x.dtype == dtype
-            r = np.sort(np.asarray(compiled(jax.vmap(m.dist, (None, 0)))(x0, x)))
+            r = np.sort(np.asarray(jax.jit(jax.vmap(m.dist, (None, 0)))(x0, x)))
             grid, cdf = radial_law(dim, t)
             model = np.interp(r, grid, cdf)
             steps = np.arange(n + 1) / n
@@ -679,7 +678,7 @@ def test_directions_of_draws_are_uniform(dim):
     x0 = jnp.array([1.0, -1.5, 0.5][:dim])
     keys = jr.split(jr.key(7), n)
     x = jax.vmap(kernel.sample, (None, None, 0))(x0, jnp.array(0.3), keys)
-    v = compiled(jax.vmap(m.log, (None, 0)))(x0, x)
+    v = jax.jit(jax.vmap(m.log, (None, 0)))(x0, x)
     basis = m.basis(x0)
     u = jax.vmap(lambda v: jax.vmap(lambda e: m.inner(x0, e, v))(basis))(v)
     u = u / jnp.linalg.norm(u, axis=1, keepdims=True)

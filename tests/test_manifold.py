@@ -8,7 +8,6 @@ spacing of floating-point numbers.
 import functools
 import math
 
-import helpers
 import hypothesis.strategies as st
 import jax
 import jax.numpy as jnp
@@ -28,7 +27,7 @@ N = 64
 LEVEL = 1e-4
 
 # The first argument, a manifold, is static.
-compiled = functools.partial(helpers.compiled, static_argnums=0)
+compiled = functools.partial(jax.jit, static_argnums=0)
 
 every_manifold = pytest.mark.parametrize("name", MANIFOLDS)
 compact_manifolds = pytest.mark.parametrize("name", COMPACT)

@@ -4,7 +4,6 @@ and the cut locus; and the errors that bad input gives."""
 import functools
 import math
 
-import helpers
 import jax
 import jax.numpy as jnp
 import jax.random as jr
@@ -26,7 +25,7 @@ at_pi = pytest.mark.parametrize(
     "name", ["Sphere(1)", "Sphere(2)", "Sphere(5)", "SO(2)", "SO(3)"]
 )
 
-compiled = functools.partial(helpers.compiled, static_argnums=0)
+compiled = functools.partial(jax.jit, static_argnums=0)
 
 
 def mapped(f):

@@ -3,6 +3,7 @@ import math
 import jax
 import jax.numpy as jnp
 import jax.random as jr
+import numpy as np
 from jax.scipy.special import i0e, i1e
 from jaxtyping import Array
 
@@ -13,9 +14,11 @@ from ._base import AbstractDistribution, require
 from ._von_mises_fisher import VonMisesFisher
 
 
-# The rule for the normaliser, in y = artanh(1 - <x, mean>): over all concentrations up
-# to 1e8 it leaves out less than a rounding error of float64.
-_STEP, _REACH = 0.1, 30.0
+# The nodes w = 1 + tanh y of the rule for the normaliser, 2 - w, and the step of y. For
+# concentrations up to 1e8 it leaves out less than a rounding error of float64.
+_STEP = 0.1
+_Y = np.arange(-30, 30, _STEP)
+_DROP, _RISE = 2 / (1 + np.exp(-2 * _Y)), 2 / (1 + np.exp(2 * _Y))
 
 
 class Kent(AbstractDistribution):
@@ -102,13 +105,11 @@ def log_kent_normaliser(concentration: Scalar, ovalness: Scalar) -> Scalar:
     w))\,\mathrm dw$, with the drop $w = 1 - \langle x, \gamma_1\rangle$."""
     # In y with w = 1 + tanh y the integrand decays exponentially on both sides, and the
     # trapezoidal rule converges as fast.
-    y = jnp.arange(-_REACH, _REACH, _STEP, dtype=concentration.dtype)
-    drop = 2 * jax.nn.sigmoid(2 * y)
-    rise = 2 * jax.nn.sigmoid(-2 * y)
-    bend = ovalness * drop * rise
-    exponents = bend + _log_i0e(bend) - concentration * drop
-    volume = jnp.log(drop * rise)
-    return log_sum_exp(exponents + volume) + math.log(2 * math.pi * _STEP)
+    dtype = concentration.dtype
+    bend = ovalness * jnp.asarray(_DROP * _RISE, dtype)
+    exponents = bend + _log_i0e(bend) - concentration * jnp.asarray(_DROP, dtype)
+    log_weights = jnp.asarray(np.log(2 * math.pi * _STEP * _DROP * _RISE), dtype)
+    return log_sum_exp(exponents + log_weights)
 
 
 # The second derivative of JAX's `i0e` is NaN near zero.
