@@ -17,8 +17,15 @@ class Results:
     def __init__(self, path: str | None, case: tuple[str, ...]):
         self.path = None if path is None else pathlib.Path(path)
         self.case = case
-        lines = [] if self.path is None else read(self.path)
-        self.done = {self._name(line) for line in lines}
+        self.done = set()
+        for number, line in enumerate([] if self.path is None else read(self.path), 1):
+            if not set(case) <= set(line) or self._name(line) in self.done:
+                raise ValueError(
+                    f"{path}, line {number}: expected a line with the fields {case}, "
+                    f"and one line for each case, got {line}. Is it the file of "
+                    "another benchmark? Nothing has been overwritten."
+                )
+            self.done.add(self._name(line))
 
     def missing(self, **case: object) -> bool:
         return self._name(case) not in self.done

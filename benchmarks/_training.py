@@ -44,7 +44,7 @@ def train(
     average = model
 
     @eqx.filter_jit
-    def step(data, model, average, state, key):
+    def step(data, model, average, state, i, key):
         batch_key, loss_key = jr.split(key)
         x0 = rgen.datasets.minibatch(batch_key, data, batch)
         value, grads = eqx.filter_value_and_grad(loss)(model, x0, loss_key)
@@ -52,17 +52,25 @@ def train(
         model = eqx.apply_updates(model, updates)
         arrays, static = eqx.partition(model, eqx.is_inexact_array)
         before = eqx.filter(average, eqx.is_inexact_array)
-        average = eqx.combine(optax.incremental_update(arrays, before, decay), static)
+        # The plain mean at first, so that nothing is left of the start.
+        share = jnp.maximum(decay, 1 / (i + 1))
+        average = eqx.combine(optax.incremental_update(arrays, before, share), static)
         return model, average, state, value
 
     best, best_nll = average, float("inf")
     every = max(1, steps // (2 * SELECTIONS))
     for i, step_key in enumerate(tqdm(jr.split(key, steps), disable=None)):
-        model, average, state, _ = step(data, model, average, state, step_key)
+        model, average, state, _ = step(
+            data, model, average, state, jnp.array(i), step_key
+        )
         if i + 1 > steps // 2 and (steps - i - 1) % every == 0:
             nll = evaluate(average)
             if nll < best_nll:
                 best, best_nll = average, nll
+    if best_nll == float("inf"):
+        raise FloatingPointError(
+            "train: expected a finite NLL on validation, got none. Lower `rate`."
+        )
     return best, best_nll, time.perf_counter() - start
 
 

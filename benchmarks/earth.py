@@ -109,7 +109,8 @@ def stereographic(data, validation, resolution, steps, key):
     law = rgen.baselines.Pushforward(chart, rgen.ScoreModel(score, process, flow))
 
     def loss(law, x0, key):
-        y0 = jax.vmap(law.chart.to_chart)(x0)
+        # Not through `law`: the chart is no parameter.
+        y0 = jax.vmap(chart.to_chart)(x0)
         return _denoising_loss(law.law.score, law.law.process, y0, key)
 
     return _train(law, loss, data, validation, key, steps=steps or 6000)
@@ -173,18 +174,36 @@ METHODS = {
 
 
 def log_density(law):
-    """`law.log_prob`, or what it is with the negative mass of a Moser flow cut off."""
+    """`law.log_prob`, or that of a Moser flow without its negative mass."""
     if isinstance(law, rgen.baselines.MoserFlow):
-        return _Floored(law)
+        return _Positive(law)
     return law.log_prob
 
 
-class _Floored(eqx.Module):
+class _Positive(eqx.Module):
+    """The positive part of a Moser flow, normalised: its mass is a mean over 16,384
+    uniform points, always the same."""
+
     law: rgen.baselines.MoserFlow
+    log_mass: jax.Array
+
+    def __init__(self, law):
+        self.law = law
+        self.log_mass = jnp.log(_positive_mass(law))
 
     def __call__(self, x):
-        ratio = jnp.maximum(self.law.ratio(x), self.law.floor)
-        return jnp.log(ratio) + self.law.base.log_prob(x)
+        return _log_ratio(self.law, x) + self.law.base.log_prob(x) - self.log_mass
+
+
+def _log_ratio(law, x):
+    return jnp.log(jnp.maximum(law.ratio(x), law.floor))
+
+
+@eqx.filter_jit
+def _positive_mass(law):
+    x = jax.vmap(law.base.sample)(jr.split(jr.key(0), 16_384))
+    ratio = jax.lax.map(partial(_log_ratio, law), x, batch_size=1024)
+    return jnp.mean(jnp.exp(ratio))
 
 
 def _train(law, loss, data, validation, key, **kwargs):
@@ -234,20 +253,24 @@ def main():
     )
     parser.add_argument("--seed", type=int, nargs="+", default=[0])
     parser.add_argument("--resolution", type=float, help="default: by data set")
-    parser.add_argument("--steps", type=int, help="default: by method")
+    parser.add_argument(
+        "--steps", type=int, help="default: by method, null in the line"
+    )
     parser.add_argument(
         "--method", choices=METHODS, nargs="+", default=["kernel_mixture", "rsgm"]
     )
     parser.add_argument("--output", help="a file of JSON lines, to go on from")
     args = parser.parse_args()
-    resolution = args.resolution or RESOLUTIONS[args.dataset]
-    case = "method", "dataset", "protocol", "seed", "resolution"
+    resolution = args.resolution
+    if resolution is None:
+        resolution = RESOLUTIONS[args.dataset]
+    case = "method", "dataset", "protocol", "seed", "resolution", "steps"
     results = Results(args.output, case)
     for seed in args.seed:
         split_key, train_key = jr.split(jr.key(seed))
         parts = split(args.protocol, split_key, DATASETS[args.dataset]())
         for name in args.method:
-            named = (name, args.dataset, args.protocol, seed, resolution)
+            named = name, args.dataset, args.protocol, seed, resolution, args.steps
             line = dict(zip(case, named, strict=True))
             if not results.missing(**line):
                 continue

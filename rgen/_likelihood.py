@@ -24,7 +24,7 @@ def density_and_evaluations(
     term = probability_flow(process, score)
     field = lambda z, t: term.vf(t, z, None)
     ends = process.schedule.t0, process.schedule.t1
-    end, change, evaluations = flow.solver.end_and_density(
+    end, change, evaluations = flow._solver.end_and_density(
         process.manifold, field, x, *ends, divergence, key
     )
     return process.limit.log_prob(end) + change, evaluations

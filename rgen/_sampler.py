@@ -65,12 +65,11 @@ class ProbabilityFlow(AbstractSampler):
         term = probability_flow(process, score)
         field = lambda y, t: term.vf(t, y, None)
         ends = process.schedule.t1, process.schedule.t0
-        end, _ = self.solver.end(process.manifold, field, x, *ends)
+        end, _ = self._solver.end(process.manifold, field, x, *ends)
         return end
 
     @property
-    def solver(self) -> ODESolver:
-        """The solver of these tolerances."""
+    def _solver(self) -> ODESolver:
         return ODESolver(self.rtol, self.atol, self.max_steps)
 
 

@@ -11,7 +11,7 @@ from .distributions._base import AbstractDistribution
 
 
 class ScoreModel(AbstractDistribution):
-    r"""The law of a score-based model, as a distribution: to be pushed forward, mixed,
+    r"""The law of a score-based model, as a distribution: to be pushed forward
     or compared with others. [`rgen.log_prob`][] and [`rgen.sample`][] are the same for
     a batch, and check it.
 
@@ -21,7 +21,7 @@ class ScoreModel(AbstractDistribution):
     - `flow`: the tolerances of `log_prob`.
     - `sampler`: how `sample` draws.
     - `divergence`: [`rgen.ExactDivergence`][], or [`rgen.HutchinsonDivergence`][], with
-        which `log_prob` needs a `key`.
+        which `log_prob` needs a `key`; what pushes a law forward has none to give.
     """
 
     score: ScoreFunction

@@ -32,12 +32,20 @@ def test_without_a_file_lines_are_printed(capsys):
 
 
 @pytest.mark.parametrize(
-    "damage", ['{"method": "a", "se\n', "[1]\n", "\n", '{"method": "b", "seed": 1}']
+    "damage",
+    [
+        '{"method": "a", "se\n',
+        "[1]\n",
+        "\n",
+        '{"method": "b", "seed": 1}',
+        '{"seed": 1}\n',
+        '{"method": "a", "seed": 0}\n',
+    ],
 )
 def test_a_damaged_file_is_named_and_left_alone(tmp_path, damage):
     path = tmp_path / "lines.jsonl"
     before = '{"method": "a", "seed": 0}\n' + damage
     path.write_text(before)
-    with pytest.raises(ValueError, match=r"lines\.jsonl, line 2: expected an object"):
+    with pytest.raises(ValueError, match=r"lines\.jsonl, line 2: expected"):
         results(path)
     assert path.read_text() == before

@@ -107,7 +107,8 @@ def test_the_pole_is_beyond_the_chart():
 
 
 def test_exponential_charts_without_known_preimages():
-    for manifold in (rgen.Torus(2), rgen.SpecialOrthogonal(4)):
+    cylinder = rgen.Product(rgen.Euclidean(1), rgen.Sphere(2))
+    for manifold in (rgen.Torus(2), rgen.SpecialOrthogonal(4), cylinder):
         chart = ExponentialChart(manifold, manifold.origin)
         with pytest.raises(NotImplementedError, match="is not known here"):
             chart.preimages(manifold.origin)

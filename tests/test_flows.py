@@ -191,9 +191,16 @@ def test_negative_mass_is_paid_for_and_has_no_density():
     assert abs(values.mean() - expected) < 4 * values.std() / np.sqrt(n) + 2e-4
 
 
-def test_a_moser_flow_needs_a_compact_manifold():
+def test_a_moser_flow_refuses():
     with pytest.raises(ValueError, match="compact"):
-        MoserFlow(R1, lambda x, t: x).sample(jr.key(0))
+        MoserFlow(R1, lambda x, t: x)
+    with pytest.raises(ValueError, match="`floor` to be positive"):
+        moser(0.4, floor=0.0)
+
+
+def test_a_flow_field_has_a_finest_scale():
+    with pytest.raises(ValueError, match="`v_min` to be positive"):
+        rgen.nn.FlowField(S2, v_min=0.0, key=jr.key(0))
 
 
 def test_a_flow_field():

@@ -7,6 +7,8 @@ import jax.numpy as jnp
 from jaxtyping import Array
 
 from .._manifold._base import AbstractManifold
+from .._manifold._euclidean import Euclidean
+from .._manifold._hyperbolic import Hyperbolic
 from .._manifold._special_orthogonal import SpecialOrthogonal
 from .._manifold._sphere import Sphere
 from .._numerics import safe_norm
@@ -19,10 +21,13 @@ class ExponentialChart(AbstractChart):
     orthonormal basis $e_i$ of $T_o\mathcal M$ (Falorsi et al. 2019; the exp-wrapped
     model of De Bortoli et al. 2022, section 6).
 
-    On a manifold that is not compact it is one to one. On spheres and on $SO(3)$,
+    On Euclidean and hyperbolic space it is one to one. On spheres and on $SO(3)$,
     whose geodesics are closed, `preimages` are those of less than $3\pi$ in length;
-    other manifolds raise a `NotImplementedError`. At $|y| = \pi$ whole spheres of
-    $y$ have one image, and a law pushed forward has an infinite density there.
+    other manifolds raise a `NotImplementedError`.
+
+    Whole spheres of $y$ have one image: $o$ for $|y| = 2\pi$, and on spheres its
+    antipode for $|y| = \pi$. There a law pushed forward has an infinite density, and
+    what is returned is determined by rounding.
 
     **Arguments:**
 
@@ -32,6 +37,9 @@ class ExponentialChart(AbstractChart):
 
     manifold: AbstractManifold
     origin: Point
+
+    def __check_init__(self):
+        self.manifold._check_shapes("ExponentialChart", x=self.origin)
 
     @typed
     def to_manifold(self, y: Floating[Array, " dim"]) -> Point:
@@ -57,12 +65,15 @@ class ExponentialChart(AbstractChart):
 
 @singledispatch
 def _preimages(manifold: Any, y: Array) -> Array:
-    if manifold.compact:
-        raise NotImplementedError(
-            f"ExponentialChart: which tangent vectors end in one point of {manifold} "
-            "is not known here. Take a manifold that is not compact, a sphere or "
-            "rgen.SpecialOrthogonal(3)."
-        )
+    raise NotImplementedError(
+        f"ExponentialChart: which tangent vectors end in one point of {manifold} is "
+        "not known here. Take rgen.Euclidean, rgen.Hyperbolic, rgen.Sphere or "
+        "rgen.SpecialOrthogonal(3)."
+    )
+
+
+@_preimages.register
+def _(manifold: Euclidean | Hyperbolic, y: Array) -> Array:
     return y[None]
 
 

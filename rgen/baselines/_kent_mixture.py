@@ -15,8 +15,8 @@ from ..distributions._kent import Kent, log_kent_normaliser
 from ..distributions._mixture import Mixture
 
 
-# Newton's steps for two concentrations, and of expectation-maximisation at most.
-_NEWTON_STEPS, _MAX_STEPS = 12, 1000
+# Newton's steps for two concentrations, and the fewest and most steps of EM.
+_NEWTON_STEPS, _MIN_STEPS, _MAX_STEPS = 12, 20, 1000
 # When a step raises the mean log-likelihood by less, in nats, EM ends.
 _GAIN = 1e-5
 
@@ -36,9 +36,9 @@ def fit_kent_mixture(
     The axes of a component are those of its weighted moments (Kent 1982, section 4),
     its two concentrations those of greatest likelihood for these axes. Neither of
     $\kappa \pm 2\beta$, the inverse variances along the axes, exceeds
-    `1 / resolution`. EM starts at random training points with the spread of all points
-    divided by the number of components, and ends when a step gains less than 1e-5 nats
-    per point.
+    `1 / resolution`. EM starts with round components at random distinct training
+    points, whose variance is that of all points divided by the number of components,
+    and ends when a step gains less than 1e-5 nats per point.
 
     **Arguments:**
 
@@ -54,12 +54,17 @@ def fit_kent_mixture(
         )
     sphere = Sphere(2)
     train, validation = check_points(sphere, train), check_points(sphere, validation)
-    if not sizes or not all(0 < size <= len(train) for size in sizes):
+    distinct = jnp.unique(train, axis=0)
+    if not sizes or not all(0 < size <= len(distinct) for size in sizes):
         raise ValueError(
             "fit_kent_mixture: expected `sizes` to be numbers of components between 1 "
-            f"and the {len(train)} training points, got {sizes}."
+            f"and the {len(distinct)} distinct training points, got {sizes}."
         )
-    fits = [_fit(train, resolution, n, jr.fold_in(key, n)) for n in sizes]
+    starts = [
+        jr.choice(jr.fold_in(key, size), distinct, (size,), replace=False)
+        for size in sizes
+    ]
+    fits = [_fit(train, resolution, start) for start in starts]
     values = [_mean_log_prob(fit, validation) for fit in fits]
     return fits[int(np.argmax(values))]
 
@@ -70,17 +75,25 @@ def _mean_log_prob(law: Mixture, x: Floating[Array, "n 3"]) -> Scalar:
 
 
 @eqx.filter_jit
-def _fit(x: Floating[Array, "n 3"], resolution: float, size: int, key: Key) -> Mixture:
-    centres = jr.choice(key, x, (size,), replace=False)
+def _fit(
+    x: Floating[Array, "n 3"], resolution: float, centres: Floating[Array, "k 3"]
+) -> Mixture:
     frames = jax.vmap(_frame)(centres)
-    concentration = jnp.full(size, size, x.dtype)
-    weights = jnp.zeros(size, x.dtype)
-    start = _mixture(frames, concentration, concentration, weights)
+    size = len(centres)
+    # The mean of half the squared distance is the variance in one direction.
+    variance = jnp.mean(jnp.sum((x - jnp.mean(x, axis=0)) ** 2, axis=1)) / 2
+    concentration = size / jnp.maximum(variance, size * resolution)
+    concentrations = jnp.full(size, concentration)
+    start = _mixture(
+        frames, concentrations, concentrations, jnp.zeros_like(concentrations)
+    )
     least = jnp.array(-jnp.inf, x.dtype)
 
     def unfinished(state):
         _, before, now, step = state
-        return (now - before > _GAIN) & (step < _MAX_STEPS)
+        # Components that start almost alike take a few steps to part.
+        gaining = (now - before > _GAIN) | (step < _MIN_STEPS)
+        return gaining & (step < _MAX_STEPS)
 
     def improve(state):
         law, _, now, step = state
@@ -93,8 +106,6 @@ def _fit(x: Floating[Array, "n 3"], resolution: float, size: int, key: Key) -> M
         return _mixture(*components, weights), now, jnp.mean(total), step + 1
 
     state = start, least, least, jnp.array(0)
-    # The first step has nothing to compare with.
-    state = improve(improve(state))
     return jax.lax.while_loop(unfinished, improve, state)[0]
 
 
@@ -118,10 +129,13 @@ def _estimate(
     r"""The axes, and $\kappa - 2\beta$ and $\kappa + 2\beta$, for points of given
     shares."""
     total = jnp.sum(share)
-    # A component that has lost all points starts again from all of them.
+    # A component that has lost all points keeps parameters that are numbers.
     lost = total < 1e-6
     share = jnp.where(lost, 1 / len(x), share / jnp.where(lost, 1, total))
-    mean = Sphere(2).project(share @ x)
+    centre = share @ x
+    # Opposite points may have no mean direction: then any will do.
+    vague = jnp.sum(centre**2) < jnp.finfo(x.dtype).eps ** 2
+    mean = Sphere(2).project(jnp.where(vague, x[0], centre))
     basis = Sphere(2).basis(mean)
     # By differences, as a narrow bump needs.
     offset = x - mean

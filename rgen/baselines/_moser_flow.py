@@ -41,6 +41,14 @@ class MoserFlow(AbstractDistribution):
     atol: float = eqx.field(static=True, default=1e-5)
     max_steps: int = eqx.field(static=True, default=4096)
 
+    def __check_init__(self):
+        # The uniform law checks that the manifold is compact.
+        _ = self.base
+        if not self.floor > 0:
+            raise ValueError(
+                f"MoserFlow: expected `floor` to be positive, got {self.floor}."
+            )
+
     @property
     def base(self) -> Uniform:
         """The uniform law."""

@@ -1,5 +1,6 @@
 from ._base import AbstractDistribution
 from ._gibbs import Gibbs
+from ._kent import Kent
 from ._mixture import Mixture
 from ._uniform import Uniform
 from ._von_mises_fisher import VonMisesFisher
@@ -9,6 +10,7 @@ from ._wrapped_normal import WrappedNormal
 __all__ = [
     "AbstractDistribution",
     "Gibbs",
+    "Kent",
     "Mixture",
     "Uniform",
     "VonMisesFisher",

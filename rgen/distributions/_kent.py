@@ -35,9 +35,9 @@ class Kent(AbstractDistribution):
     $1/(\kappa + 2\beta)$ along the two.
 
     The normaliser is an integral, computed by a quadrature whose error is that of
-    rounding for $\kappa \le 10^8$. Draws are exact, by rejection, and slow where
-    $\kappa - 2\beta$ is much smaller than $\kappa$ is large. They cannot be
-    differentiated in reverse mode.
+    rounding for $\kappa \le 10^8$: up to $\epsilon \sqrt\kappa$ in its logarithm
+    where $2\beta$ comes near $\kappa$. Draws are exact, by rejection, and the slower
+    the longer the bump is for its width. They cannot be differentiated in reverse mode.
 
     **Arguments:**
 

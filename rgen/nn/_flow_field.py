@@ -48,6 +48,11 @@ class FlowField(eqx.Module):
         parametrisation: AbstractParametrisation = Projected(),  # noqa: B008
         key: Key,
     ):
+        if not v_min > 0:
+            raise ValueError(
+                f"FlowField: expected `v_min` to be positive, got {v_min}. It is the "
+                "square of the finest scale."
+            )
         self.manifold = manifold
         self.parametrisation = parametrisation
         self.features = FourierFeatures(
