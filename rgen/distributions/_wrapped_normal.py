@@ -41,8 +41,8 @@ class WrappedNormal(AbstractDistribution):
 
     that is, over the turns around the closed geodesics of a compact manifold, for
     $\sigma \le 4$. Where whole spheres of vectors end in one point, as $|v| = \pi$ does
-    in the antipode of a sphere, the density is infinite, and what is returned there is
-    large but finite.
+    in the antipode of a sphere and $|v| = 2\pi$ in the mean itself, the density is
+    infinite, and what is returned there is finite.
 
     For a mixture, map the constructor:
     `Mixture(eqx.filter_vmap(lambda m, s: WrappedNormal(manifold, m, s))(means, scales),
