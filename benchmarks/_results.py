@@ -52,15 +52,18 @@ def read(path: pathlib.Path) -> list[dict]:
         return []
     text = path.read_text("utf-8")
     lines = text.splitlines()
+    objects = []
     for number, line in enumerate(lines, 1):
         try:
-            intact = isinstance(json.loads(line), dict)
+            value = json.loads(line)
         except ValueError:
-            intact = False
-        if not intact or (number == len(lines) and not text.endswith("\n")):
+            value = None
+        cut_off = number == len(lines) and not text.endswith("\n")
+        if cut_off or not isinstance(value, dict):
             raise ValueError(
                 f"{path}, line {number}: expected an object of JSON and an end of "
                 f"line, got {line[:80]!r}. Take the line out, and its case is run "
                 "again; nothing has been overwritten."
             )
-    return [json.loads(line) for line in lines]
+        objects.append(value)
+    return objects

@@ -16,6 +16,7 @@ it has are not run again.
 import argparse
 import time
 from functools import partial
+from typing import Any
 
 import equinox as eqx
 import jax
@@ -70,16 +71,8 @@ def rsgm(data, validation, resolution, steps, key):
     """An ensemble of score fields."""
     init_key, key = jr.split(key)
     process = rgen.Brownian(SPHERE, rgen.LogUniformSchedule(resolution, 4.0))
-    # Many waves into a few small networks: one that is wider fits faster and
-    # generalises worse. The finest wave is as long as the resolution.
-    member = lambda key: rgen.nn.ScoreField(
-        process,
-        width=96,
-        depth=3,
-        frequencies=512,
-        max_frequency=resolution**-0.5,
-        key=key,
-    )
+    # A few small networks: one that is wider fits faster and generalises worse.
+    member = lambda key: rgen.nn.ScoreField(process, key=key, **_size(96, resolution))
     keys = jr.split(init_key, MEMBERS)
     score = rgen.nn.Ensemble(eqx.filter_vmap(member)(keys))
     flow = rgen.ProbabilityFlow(rtol=1e-4, atol=1e-4)
@@ -97,14 +90,7 @@ def stereographic(data, validation, resolution, steps, key):
     # At the origin of the chart lengths are half of those on the sphere.
     schedule = rgen.LogUniformSchedule(resolution / 4, 15.0)
     process = rgen.OrnsteinUhlenbeck(rgen.Euclidean(2), schedule)
-    score = rgen.nn.ScoreField(
-        process,
-        width=128,
-        depth=3,
-        frequencies=512,
-        max_frequency=resolution**-0.5,
-        key=init_key,
-    )
+    score = rgen.nn.ScoreField(process, key=init_key, **_size(128, resolution))
     flow = rgen.ProbabilityFlow(rtol=1e-4, atol=1e-4)
     law = rgen.baselines.Pushforward(chart, rgen.ScoreModel(score, process, flow))
 
@@ -226,16 +212,16 @@ def _ensemble_loss(law, x0, key):
     return jnp.sum(each)
 
 
+def _size(width, resolution) -> dict[str, Any]:
+    """Of a network that reads many waves, the finest of which is as long as the
+    resolution."""
+    waves = dict(frequencies=512, max_frequency=resolution**-0.5)
+    return dict(width=width, depth=3, **waves)
+
+
 def _flow_field(resolution, key):
-    return rgen.nn.FlowField(
-        SPHERE,
-        v_min=resolution,
-        width=128,
-        depth=3,
-        frequencies=512,
-        max_frequency=resolution**-0.5,
-        key=key,
-    )
+    size = _size(128, resolution)
+    return rgen.nn.FlowField(SPHERE, v_min=resolution, key=key, **size)
 
 
 def _blurred(x, resolution, key):

@@ -10,6 +10,7 @@ import equinox as eqx
 import jax
 import jax.numpy as jnp
 import jax.random as jr
+import numpy as np
 
 import rgen
 
@@ -195,6 +196,27 @@ def points(manifold, key, n):
     origin = manifold.origin
     near = lambda k: manifold.exp(origin, manifold.tangent_noise(origin, k) / 2)
     return jax.vmap(near)(jr.split(key, n))
+
+
+@eqx.filter_jit
+def log_probs(distribution, x):
+    return jax.vmap(distribution.log_prob)(x)
+
+
+@eqx.filter_jit
+def draws(distribution, key, n):
+    return jax.vmap(distribution.sample)(jr.split(key, n))
+
+
+def sphere_rule(n):
+    """Points of the sphere, and weights, that integrate harmonics of degree less than
+    2 n."""
+    height, w = np.polynomial.legendre.leggauss(n)
+    longitude = np.pi * np.arange(2 * n) / n
+    flat = np.sqrt(1 - height**2)
+    rows = [np.outer(flat, np.cos(longitude)), np.outer(flat, np.sin(longitude))]
+    x = np.stack([*rows, np.outer(height, np.ones(2 * n))], -1)
+    return x.reshape(-1, 3), np.repeat(w * np.pi / n, 2 * n)
 
 
 @eqx.filter_jit

@@ -1,4 +1,3 @@
-import equinox as eqx
 import jax
 import jax.numpy as jnp
 import jax.random as jr
@@ -6,20 +5,11 @@ import numpy as np
 import pytest
 import scipy.special
 import scipy.stats
+from helpers import draws, log_probs, sphere_rule
 
 import rgen
 from rgen.baselines import KernelMixture, fit_kernel_mixture
 from rgen.baselines._kernel_mixture import _gains, maximise_weights
-
-
-@eqx.filter_jit
-def log_probs(distribution, x):
-    return jax.vmap(distribution.log_prob)(x)
-
-
-@eqx.filter_jit
-def draws(distribution, key, n):
-    return jax.vmap(distribution.sample)(jr.split(key, n))
 
 
 def cloud(key, n, concentration=50.0):
@@ -52,14 +42,10 @@ def test_density_integrates_to_one():
     law = KernelMixture(
         cloud(jr.key(0), 600), jnp.array([1.0, 30.0]), jnp.log(jnp.array([0.4, 0.6]))
     )
-    # Exact for harmonics up to degree 59, of which kappa = 30 has less than 1e-8.
-    height, w = np.polynomial.legendre.leggauss(60)
-    longitude = 2 * np.pi * np.arange(60) / 60
-    flat = np.sqrt(1 - height[:, None] ** 2)
-    x = flat * np.cos(longitude), flat * np.sin(longitude), height[:, None] + 0 * flat
-    x = np.stack(np.broadcast_arrays(*x), -1).reshape(-1, 3).astype(np.float32)
-    p = np.exp(np.asarray(log_probs(law, x), np.float64))
-    total = np.sum(np.repeat(w, 60) * p) * 2 * np.pi / 60
+    # Exact for harmonics up to degree 119, of which kappa = 30 has less than 1e-8.
+    x, w = sphere_rule(60)
+    x = x.astype(np.float32)
+    total = w @ np.exp(np.asarray(log_probs(law, x), np.float64))
     assert total == pytest.approx(1, abs=2e-6)
 
 

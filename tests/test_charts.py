@@ -3,8 +3,7 @@ import jax.numpy as jnp
 import jax.random as jr
 import numpy as np
 import pytest
-from helpers import CHARTS
-from test_kent import log_probs, sphere_rule
+from helpers import CHARTS, log_probs, sphere_rule
 
 import rgen
 from rgen.baselines import ExponentialChart, Pushforward, StereographicChart

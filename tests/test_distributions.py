@@ -9,6 +9,7 @@ import mpmath
 import numpy as np
 import pytest
 import scipy.stats
+from helpers import draws, log_probs
 
 import rgen
 from rgen.distributions._von_mises_fisher import log_normaliser
@@ -20,18 +21,8 @@ LEVEL = 1e-3
 
 
 @eqx.filter_jit
-def log_probs(distribution, x):
-    return jax.vmap(distribution.log_prob)(x)
-
-
-@eqx.filter_jit
 def values_and_slopes(distribution, x):
     return jax.vmap(jax.value_and_grad(distribution.log_prob))(x)
-
-
-@eqx.filter_jit
-def draws(distribution, key, n):
-    return jax.vmap(distribution.sample)(jr.split(key, n))
 
 
 @eqx.filter_jit

@@ -8,6 +8,7 @@ import jax.random as jr
 import numpy as np
 import pytest
 import scipy.stats
+from helpers import draws, log_probs
 
 import rgen
 from rgen.baselines import Flow, MoserFlow
@@ -24,16 +25,6 @@ class Climb(eqx.Module):
 
     def __call__(self, x, t):
         return self.strength * S2.to_tangent(x, NORTH)
-
-
-@eqx.filter_jit
-def log_probs(law, x):
-    return jax.vmap(law.log_prob)(x)
-
-
-@eqx.filter_jit
-def draws(law, key, n):
-    return jax.vmap(law.sample)(jr.split(key, n))
 
 
 def uniform(n, key=0):

@@ -11,6 +11,7 @@ import oracles
 import pytest
 import scipy.interpolate
 import scipy.stats
+from helpers import sphere_rule
 
 import rgen
 from rgen._heat_kernel import _special_orthogonal, _sphere
@@ -295,15 +296,6 @@ def test_heat_equation(manifold):
         np.testing.assert_allclose(left * t**2, right * t**2, atol=1e-9)
 
 
-def _sphere_grid(n):
-    u, w = np.polynomial.legendre.leggauss(n)
-    angle = 2 * np.pi * np.arange(2 * n) / (2 * n)
-    side = np.sqrt(1 - u * u)
-    rows = [np.outer(side, np.cos(angle)), np.outer(side, np.sin(angle))]
-    x = np.stack([*rows, np.outer(u, np.ones(2 * n))], -1)
-    return x.reshape(-1, 3), np.repeat(w * np.pi / n, 2 * n)
-
-
 def _rotation_grid(n):
     u, w = np.polynomial.legendre.leggauss(n)
     a, o, e = 2 * np.pi * np.arange(2 * n) / (2 * n), np.zeros(2 * n), np.ones(2 * n)
@@ -325,7 +317,7 @@ def _torus_grid(n):
 @pytest.mark.parametrize(
     ("manifold", "grid", "n"),
     [
-        (rgen.Sphere(2), _sphere_grid, 32),
+        (rgen.Sphere(2), sphere_rule, 32),
         (rgen.Torus(2), _torus_grid, 32),
         (rgen.SpecialOrthogonal(3), _rotation_grid, 16),
     ],

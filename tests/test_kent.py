@@ -6,6 +6,7 @@ import mpmath
 import numpy as np
 import pytest
 import scipy.stats
+from helpers import draws, log_probs, sphere_rule
 
 import rgen
 from rgen.baselines import fit_kent_mixture
@@ -26,16 +27,6 @@ PARAMETERS = [
     (1e6, 0),
     (1e8, 4e7),
 ]
-
-
-@eqx.filter_jit
-def log_probs(law, x):
-    return jax.vmap(law.log_prob)(x)
-
-
-@eqx.filter_jit
-def draws(law, key, n):
-    return jax.vmap(law.sample)(jr.split(key, n))
 
 
 def exact_log_normaliser(kappa, beta):
@@ -65,16 +56,6 @@ def test_without_ovalness_it_is_von_mises_fisher():
     kent = log_probs(rgen.Kent(AXES, 7.0, 0.0), x)
     fisher = log_probs(rgen.VonMisesFisher(AXES[:, 0], 7.0), x)
     np.testing.assert_allclose(kent, fisher, atol=1e-5)
-
-
-def sphere_rule(n):
-    """Points and weights that integrate harmonics of degree less than 2 n."""
-    height, w = np.polynomial.legendre.leggauss(n)
-    longitude = np.pi * np.arange(2 * n) / n
-    flat = np.sqrt(1 - height[:, None] ** 2)
-    x = flat * np.cos(longitude), flat * np.sin(longitude), height[:, None] + 0 * flat
-    x = np.stack(np.broadcast_arrays(*x), -1).reshape(-1, 3)
-    return x, np.repeat(w * np.pi / n, 2 * n)
 
 
 def test_density_integrates_to_one():

@@ -16,6 +16,12 @@ from .._typing import Floating, Point, Scalar, typed
 from ._chart import AbstractChart
 
 
+_UNKNOWN = (
+    "ExponentialChart: which tangent vectors end in one point of {} is not known here. "
+    "Take rgen.Euclidean, rgen.Hyperbolic, rgen.Sphere or rgen.SpecialOrthogonal(3)."
+)
+
+
 class ExponentialChart(AbstractChart):
     r"""The exponential map at a point $o$, $\phi(y) = \exp_o(\sum_i y_i e_i)$ with an
     orthonormal basis $e_i$ of $T_o\mathcal M$ (Falorsi et al. 2019; the exp-wrapped
@@ -65,11 +71,7 @@ class ExponentialChart(AbstractChart):
 
 @singledispatch
 def _preimages(manifold: Any, y: Array) -> Array:
-    raise NotImplementedError(
-        f"ExponentialChart: which tangent vectors end in one point of {manifold} is "
-        "not known here. Take rgen.Euclidean, rgen.Hyperbolic, rgen.Sphere or "
-        "rgen.SpecialOrthogonal(3)."
-    )
+    raise NotImplementedError(_UNKNOWN.format(manifold))
 
 
 @_preimages.register
@@ -85,7 +87,7 @@ def _(manifold: Sphere, y: Array) -> Array:
 @_preimages.register
 def _(manifold: SpecialOrthogonal, y: Array) -> Array:
     if manifold.n > 3:
-        return _preimages.dispatch(object)(manifold, y)
+        raise NotImplementedError(_UNKNOWN.format(manifold))
     return _turned(y)
 
 

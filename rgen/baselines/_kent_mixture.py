@@ -8,11 +8,11 @@ import jax.random as jr
 import numpy as np
 from jaxtyping import Array, Shaped
 
-from .._check import check_points
 from .._manifold._sphere import Sphere
 from .._typing import Floating, Key, Point, Scalar, typed
 from ..distributions._kent import Kent, log_kent_normaliser
 from ..distributions._mixture import Mixture
+from ._fit import check_fit
 
 
 # Newton's steps for two concentrations, and the fewest and most steps of EM.
@@ -47,13 +47,7 @@ def fit_kent_mixture(
     - `sizes`: the numbers of components to try.
     - `key`: a random key, for the starts.
     """
-    if not 0 < resolution < 1:
-        raise ValueError(
-            "fit_kent_mixture: expected `resolution`, a variance in square radians, "
-            f"to be between 0 and 1, got {resolution}."
-        )
-    sphere = Sphere(2)
-    train, validation = check_points(sphere, train), check_points(sphere, validation)
+    train, validation = check_fit("fit_kent_mixture", train, validation, resolution)
     distinct = jnp.unique(train, axis=0)
     if not sizes or not all(0 < size <= len(distinct) for size in sizes):
         raise ValueError(

@@ -6,12 +6,12 @@ import jax.random as jr
 import numpy as np
 from jaxtyping import Array, Shaped
 
-from .._check import check_points
 from .._manifold._sphere import Sphere
 from .._numerics import log_sum_exp
 from .._typing import BoolScalar, Floating, Key, Point, Scalar, typed
 from ..distributions._base import AbstractDistribution
 from ..distributions._von_mises_fisher import VonMisesFisher, log_normaliser
+from ._fit import check_fit
 
 
 _BANDWIDTHS = 24
@@ -108,13 +108,7 @@ def fit_kernel_mixture(
     **Raises:** a `ValueError` where the points are empty or off the sphere, or the
     resolution is out of range.
     """
-    if not 0 < resolution < 1:
-        raise ValueError(
-            "fit_kernel_mixture: expected `resolution`, a variance in square radians, "
-            f"to be between 0 and 1, got {resolution}."
-        )
-    sphere = Sphere(2)
-    train, validation = check_points(sphere, train), check_points(sphere, validation)
+    train, validation = check_fit("fit_kernel_mixture", train, validation, resolution)
     narrowest = -math.log(resolution)
     concentrations = jnp.exp(jnp.linspace(0, narrowest, _BANDWIDTHS, dtype=train.dtype))
     log_weights = _fit(train, validation, concentrations)
