@@ -4,6 +4,7 @@ from . import (
     baselines as baselines,
     datasets as datasets,
     losses as losses,
+    metrics as metrics,
     nn as nn,
     plot as plot,
 )

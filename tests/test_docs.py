@@ -26,6 +26,7 @@ MODULES = [
     "rgen.losses",
     "rgen.datasets",
     "rgen.baselines",
+    "rgen.metrics",
     "rgen.plot",
 ]
 # What a page may be told to load, by element: a link that a reader clicks is not.
