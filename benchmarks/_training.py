@@ -2,6 +2,7 @@
 
 import time
 from collections.abc import Callable
+from functools import partial
 from typing import Any
 
 import equinox as eqx
@@ -20,12 +21,11 @@ SELECTIONS = 4
 def train(
     model: Any,
     loss: Callable,
-    data: jax.Array,
+    draw: Callable,
     evaluate: Callable,
     key: jax.Array,
     *,
     steps: int,
-    batch: int = 512,
     rate: float = 3e-3,
     decay: float = 1.5e-3,
 ) -> tuple[Any, float, float]:
@@ -33,7 +33,8 @@ def train(
     the steps that are seen at equal intervals in the second half of training; that NLL,
     and the wall-clock seconds of it all.
 
-    `loss(model, x0, key)` is that of a batch.
+    `draw(key)` is a batch of data, of an `eqx.Partial` or another module, and
+    `loss(model, x0, key)` the loss of one.
     """
     start = time.perf_counter()
     schedule = optax.warmup_cosine_decay_schedule(
@@ -44,10 +45,9 @@ def train(
     average = model
 
     @eqx.filter_jit
-    def step(data, model, average, state, i, key):
+    def step(draw, model, average, state, i, key):
         batch_key, loss_key = jr.split(key)
-        x0 = rgen.datasets.minibatch(batch_key, data, batch)
-        value, grads = eqx.filter_value_and_grad(loss)(model, x0, loss_key)
+        _, grads = eqx.filter_value_and_grad(loss)(model, draw(batch_key), loss_key)
         updates, state = optim.update(grads, state)
         model = eqx.apply_updates(model, updates)
         arrays, static = eqx.partition(model, eqx.is_inexact_array)
@@ -55,13 +55,13 @@ def train(
         # The plain mean at first, so that nothing is left of the start.
         share = jnp.maximum(decay, 1 / (i + 1))
         average = eqx.combine(optax.incremental_update(arrays, before, share), static)
-        return model, average, state, value
+        return model, average, state
 
     best, best_nll = average, float("inf")
     every = max(1, steps // (2 * SELECTIONS))
     for i, step_key in enumerate(tqdm(jr.split(key, steps), disable=None)):
-        model, average, state, _ = step(
-            data, model, average, state, jnp.array(i), step_key
+        model, average, state = step(
+            draw, model, average, state, jnp.array(i), step_key
         )
         if i + 1 > steps // 2 and (steps - i - 1) % every == 0:
             nll = evaluate(average)
@@ -74,13 +74,79 @@ def train(
     return best, best_nll, time.perf_counter() - start
 
 
+def minibatches(data: jax.Array, n: int) -> Callable:
+    """Batches of `n` of the points `data`."""
+    return eqx.Partial(rgen.datasets.minibatch, x=data, size=n)
+
+
+def draws(law: rgen.AbstractDistribution, n: int) -> Callable:
+    """Batches of `n` draws of a law."""
+    return eqx.Partial(_draws, law=law, n=n)
+
+
 @eqx.filter_jit
-def _log_probs(log_prob, x, block):
+def _draws(key, law, n):
+    return jax.vmap(law.sample)(jr.split(key, n))
+
+
+class InChart(eqx.Module):
+    """Batches of points, in the coordinates of a chart."""
+
+    chart: rgen.baselines.AbstractChart
+    draw: Callable
+
+    def __call__(self, key):
+        return jax.vmap(self.chart.to_chart)(self.draw(key))
+
+
+# The losses of a batch: `loss(law, x, key)`.
+
+
+def denoising(law: rgen.ScoreModel, x0: jax.Array, key: jax.Array) -> jax.Array:
+    return _denoising(law.score, law.process, x0, key)
+
+
+def ensemble(law: rgen.ScoreModel, x0: jax.Array, key: jax.Array) -> jax.Array:
+    """The sum over the members of an ensemble, each with noise of its own."""
+    assert isinstance(law.score, rgen.nn.Ensemble)
+    one = lambda member, key: _denoising(member, law.process, x0, key)
+    size = len(jax.tree.leaves(law.score)[0])
+    return jnp.sum(eqx.filter_vmap(one)(law.score.members, jr.split(key, size)))
+
+
+def _denoising(score, process, x0, key):
+    time_key, noise_key = jr.split(key)
+    t = process.stratified_times(time_key, len(x0))
+    loss = jax.vmap(partial(rgen.losses.denoising, score, process))
+    weight = jax.vmap(partial(rgen.losses.variance_weight, process))
+    return jnp.mean(weight(t) * loss(x0, t, jr.split(noise_key, len(x0))))
+
+
+def flow_matching(law: rgen.baselines.Flow, x1: jax.Array, key: jax.Array) -> jax.Array:
+    time_key, loss_key = jr.split(key)
+    n = len(x1)
+    t = (jnp.arange(n) + jr.uniform(time_key, (n,))) / n
+    one = partial(rgen.losses.flow_matching, law.field, law.base)
+    return jnp.mean(jax.vmap(one)(x1, t, jr.split(loss_key, n)))
+
+
+def moser(law: rgen.baselines.MoserFlow, x: jax.Array, key: jax.Array) -> jax.Array:
+    one = lambda x, key: law.loss(x, key, penalty=2.0)
+    return jnp.mean(jax.vmap(one)(x, jr.split(key, len(x))))
+
+
+def likelihood(law: rgen.baselines.Flow, x: jax.Array, key: jax.Array) -> jax.Array:
+    return -jnp.mean(jax.vmap(law.log_prob)(x))
+
+
+@eqx.filter_jit
+def log_probs(log_prob: Callable, x: jax.Array, block: int = 1024) -> jax.Array:
+    """The log-densities at the points `x`, of which a block is evaluated at a time.
+    `log_prob` is a bound method or a module: a closure would be compiled at every
+    call."""
     return jax.lax.map(log_prob, x, batch_size=block)
 
 
 def nll(log_prob: Callable, x: jax.Array, block: int = 1024) -> float:
-    """The mean negative log-density of the points `x`, of which a block is evaluated at
-    a time. `log_prob` is a bound method or a module: a closure would be compiled at
-    every call."""
-    return -float(jnp.mean(_log_probs(log_prob, x, block)))
+    """The mean of minus [`log_probs`][]."""
+    return -float(jnp.mean(log_probs(log_prob, x, block)))

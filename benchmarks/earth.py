@@ -15,7 +15,7 @@ it has are not run again.
 
 import argparse
 import time
-from functools import partial
+from collections.abc import Callable
 from typing import Any
 
 import equinox as eqx
@@ -25,8 +25,19 @@ import jax.random as jr
 
 import rgen
 
+from ._moser import log_density, negative_mass
 from ._results import Results
-from ._training import nll, train
+from ._training import (
+    denoising,
+    draws,
+    ensemble,
+    flow_matching as matching,
+    likelihood,
+    minibatches,
+    moser,
+    nll,
+    train,
+)
 
 
 SPHERE = rgen.Sphere(2)
@@ -37,6 +48,8 @@ DATASETS = {
     "fire": rgen.datasets.fire,
 }
 RESOLUTIONS = {"volcano": 1e-5, "earthquake": 1e-5, "flood": 1e-4, "fire": 1e-5}
+BATCH = 512
+FLOW = rgen.ProbabilityFlow(rtol=1e-4, atol=1e-4)
 MEMBERS = 3
 MMD_VARIANCE = 1e-2
 
@@ -74,11 +87,10 @@ def rsgm(data, validation, resolution, steps, key):
     process = rgen.Brownian(SPHERE, rgen.LogUniformSchedule(resolution, 4.0))
     # A few small networks: one that is wider fits faster and generalises worse.
     member = lambda key: rgen.nn.ScoreField(process, key=key, **_size(96, resolution))
-    keys = jr.split(init_key, MEMBERS)
-    score = rgen.nn.Ensemble(eqx.filter_vmap(member)(keys))
-    flow = rgen.ProbabilityFlow(rtol=1e-4, atol=1e-4)
-    law = rgen.ScoreModel(score, process, flow)
-    return _train(law, _ensemble_loss, data, validation, key, steps=steps or 4500)
+    score = rgen.nn.Ensemble(eqx.filter_vmap(member)(jr.split(init_key, MEMBERS)))
+    law = rgen.ScoreModel(score, process, FLOW)
+    draw = minibatches(data, BATCH)
+    return _train(law, ensemble, draw, validation, key, steps or 4500)
 
 
 def stereographic(data, validation, resolution, steps, key):
@@ -92,45 +104,29 @@ def stereographic(data, validation, resolution, steps, key):
     schedule = rgen.LogUniformSchedule(resolution / 4, 15.0)
     process = rgen.OrnsteinUhlenbeck(rgen.Euclidean(2), schedule)
     score = rgen.nn.ScoreField(process, key=init_key, **_size(128, resolution))
-    flow = rgen.ProbabilityFlow(rtol=1e-4, atol=1e-4)
-    law = rgen.baselines.Pushforward(chart, rgen.ScoreModel(score, process, flow))
-
-    def loss(law, x0, key):
-        # Not through `law`: the chart is no parameter.
-        y0 = jax.vmap(chart.to_chart)(x0)
-        return _denoising_loss(law.law.score, law.law.process, y0, key)
-
-    return _train(law, loss, data, validation, key, steps=steps or 6000)
+    law = rgen.ScoreModel(score, process, FLOW)
+    # The chart is not trained, nor differentiated in.
+    draw = minibatches(jax.vmap(chart.to_chart)(data), BATCH)
+    law, _, seconds = _train(
+        law, denoising, draw, jax.vmap(chart.to_chart)(validation), key, steps or 6000
+    )
+    law = rgen.baselines.Pushforward(chart, law)
+    return law, nll(law.log_prob, validation), seconds
 
 
 def flow_matching(data, validation, resolution, steps, key):
     init_key, key = jr.split(key)
-    law = rgen.baselines.Flow(
-        rgen.Uniform(SPHERE), _flow_field(resolution, init_key), rtol=1e-4, atol=1e-4
-    )
-
-    def loss(law, x1, key):
-        blur_key, time_key, loss_key = jr.split(key, 3)
-        x1 = _blurred(x1, resolution, blur_key)
-        n = len(x1)
-        t = (jnp.arange(n) + jr.uniform(time_key, (n,))) / n
-        one = partial(rgen.losses.flow_matching, law.field, law.base)
-        return jnp.mean(jax.vmap(one)(x1, t, jr.split(loss_key, n)))
-
-    return _train(law, loss, data, validation, key, steps=steps or 8000)
+    field = _flow_field(resolution, init_key)
+    law = rgen.baselines.Flow(rgen.Uniform(SPHERE), field, rtol=1e-4, atol=1e-4)
+    draw = Blurred(minibatches(data, BATCH), resolution)
+    return _train(law, matching, draw, validation, key, steps or 8000)
 
 
 def moser_flow(data, validation, resolution, steps, key):
     init_key, key = jr.split(key)
     law = rgen.baselines.MoserFlow(SPHERE, _flow_field(resolution, init_key))
-
-    def loss(law, x, key):
-        blur_key, loss_key = jr.split(key)
-        x = _blurred(x, resolution, blur_key)
-        one = lambda x, key: law.loss(x, key, penalty=2.0)
-        return jnp.mean(jax.vmap(one)(x, jr.split(loss_key, len(x))))
-
-    return _train(law, loss, data, validation, key, steps=steps or 5000)
+    draw = Blurred(minibatches(data, BATCH), resolution)
+    return _train(law, moser, draw, validation, key, steps or 5000)
 
 
 def normalizing_flow(data, validation, resolution, steps, key):
@@ -140,13 +136,8 @@ def normalizing_flow(data, validation, resolution, steps, key):
         SPHERE, width=96, depth=3, frequencies=64, max_frequency=20.0, key=init_key
     )
     law = rgen.baselines.Flow(rgen.Uniform(SPHERE), field, rtol=1e-3, atol=1e-3)
-
-    def loss(law, x, key):
-        x = _blurred(x, resolution, key)
-        return -jnp.mean(jax.vmap(law.log_prob)(x))
-
-    kwargs = dict(steps=steps or 1000, batch=256)
-    return _train(law, loss, data, validation, key, **kwargs)
+    draw = Blurred(minibatches(data, 256), resolution)
+    return _train(law, likelihood, draw, validation, key, steps or 1000)
 
 
 METHODS = {
@@ -160,77 +151,31 @@ METHODS = {
 }
 
 
-def log_density(law):
-    """`law.log_prob`, or that of a Moser flow without its negative mass."""
-    if isinstance(law, rgen.baselines.MoserFlow):
-        return _Positive(law)
-    return law.log_prob
+class Blurred(eqx.Module):
+    """Batches of data as a score-based model of a resolution sees them."""
 
+    draw: Callable
+    resolution: float = eqx.field(static=True)
 
-class _Positive(eqx.Module):
-    """The positive part of a Moser flow, normalised: its mass is a mean over 16,384
-    uniform points, always the same."""
-
-    law: rgen.baselines.MoserFlow
-    log_mass: jax.Array
-
-    def __init__(self, law):
-        self.law = law
-        self.log_mass = jnp.log(_positive_mass(law))
-
-    def __call__(self, x):
-        return _log_ratio(self.law, x) + self.law.base.log_prob(x) - self.log_mass
-
-
-def negative_mass(law):
-    """Of a Moser flow: what its density is short of one where it is positive."""
-    if isinstance(law, rgen.baselines.MoserFlow):
-        return dict(negative_mass=round(float(_positive_mass(law)) - 1, 4))
-    return {}
+    def __call__(self, key):
+        batch_key, key = jr.split(key)
+        x = self.draw(batch_key)
+        kernel = rgen.heat_kernel(SPHERE)
+        one = lambda x, key: kernel.sample(x, jnp.array(self.resolution), key)
+        return jax.vmap(one)(x, jr.split(key, len(x)))
 
 
 def sample_metrics(law, test, key):
     """Of as many draws as there are test points."""
-    draws = _draws(law, jr.split(key, len(test)))
-    mmd = rgen.metrics.squared_mmd(SPHERE, draws, test, MMD_VARIANCE)
-    distance = rgen.metrics.wasserstein(SPHERE, draws, test)
+    drawn = draws(law, len(test))(key)
+    mmd = rgen.metrics.squared_mmd(SPHERE, drawn, test, MMD_VARIANCE)
+    distance = rgen.metrics.wasserstein(SPHERE, drawn, test)
     return dict(wasserstein=round(distance, 4), squared_mmd=round(float(mmd), 5))
 
 
-@eqx.filter_jit
-def _draws(law, keys):
-    return jax.vmap(law.sample)(keys)
-
-
-def _log_ratio(law, x):
-    return jnp.log(jnp.maximum(law.ratio(x), law.floor))
-
-
-@eqx.filter_jit
-def _positive_mass(law):
-    x = jax.vmap(law.base.sample)(jr.split(jr.key(0), 16_384))
-    ratio = jax.lax.map(partial(_log_ratio, law), x, batch_size=1024)
-    return jnp.mean(jnp.exp(ratio))
-
-
-def _train(law, loss, data, validation, key, **kwargs):
+def _train(law, loss, draw, validation, key, steps):
     evaluate = lambda law: nll(log_density(law), validation)
-    return train(law, loss, data, evaluate, key, **kwargs)
-
-
-def _denoising_loss(score, process, x0, key):
-    time_key, noise_key = jr.split(key)
-    t = process.stratified_times(time_key, len(x0))
-    loss = jax.vmap(partial(rgen.losses.denoising, score, process))
-    weight = jax.vmap(partial(rgen.losses.variance_weight, process))
-    return jnp.mean(weight(t) * loss(x0, t, jr.split(noise_key, len(x0))))
-
-
-def _ensemble_loss(law, x0, key):
-    """The sum over the members of the ensemble, each with noise of its own."""
-    one = lambda member, key: _denoising_loss(member, law.process, x0, key)
-    each = eqx.filter_vmap(one)(law.score.members, jr.split(key, MEMBERS))
-    return jnp.sum(each)
+    return train(law, loss, draw, evaluate, key, steps=steps)
 
 
 def _size(width, resolution) -> dict[str, Any]:
@@ -243,13 +188,6 @@ def _size(width, resolution) -> dict[str, Any]:
 def _flow_field(resolution, key):
     size = _size(128, resolution)
     return rgen.nn.FlowField(SPHERE, v_min=resolution, key=key, **size)
-
-
-def _blurred(x, resolution, key):
-    """As a score-based model of that resolution sees the points."""
-    kernel = rgen.heat_kernel(SPHERE)
-    one = lambda x, key: kernel.sample(x, jnp.array(resolution), key)
-    return jax.vmap(one)(x, jr.split(key, len(x)))
 
 
 def main():

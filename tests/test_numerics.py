@@ -127,3 +127,30 @@ def test_jax_reduces_large_batches_right():
     tangent = jax.jit(jax.vmap(lambda z: sphere.to_tangent(x, z[:3])))(z)
     # Seven roundings of numbers that are at most five.
     assert jnp.max(jnp.abs(tangent @ x)) < 7 * 5 * jnp.finfo(z.dtype).eps
+
+
+@pytest.mark.parametrize("largest", [1.0, 1e4])
+def test_sine_and_cosine(largest, dtype, eps):
+    x = np.random.default_rng(0).uniform(-largest, largest, 20_000).astype(dtype)
+    # The edges of the quarters, and their neighbours.
+    edges = (np.arange(-40, 41) * np.pi / 4).astype(dtype)
+    x = np.concatenate([x, edges, np.nextafter(edges, 2 * edges)])
+    sin, cos = jax.jit(_numerics.sin_cos)(x)
+    x64 = x.astype(np.float64)
+    # Half a rounding error in the result, as much in its terms; the reference too.
+    np.testing.assert_allclose(sin, np.sin(x64), atol=eps, rtol=0)
+    np.testing.assert_allclose(cos, np.cos(x64), atol=eps, rtol=0)
+
+
+def test_derivatives_of_sine_and_cosine(dtype, eps):
+    x = jnp.linspace(-9, 9, 101, dtype=dtype)
+    f = lambda x: jnp.stack(_numerics.sin_cos(x))
+    for _ in range(3):
+        f = jax.jacrev(f)
+    third = jax.vmap(f)(x)
+    expected = np.stack([-np.cos(x), np.sin(x)], 1)
+    np.testing.assert_allclose(third, expected, atol=4 * eps)
+
+
+def test_sine_and_cosine_of_no_number():
+    assert np.isnan(_numerics.sin_cos(jnp.array([jnp.nan, jnp.inf]))).all()

@@ -6,6 +6,7 @@ import numpy as np
 from jaxtyping import Array
 
 from .._manifold._base import AbstractManifold
+from .._numerics import sin_cos
 from .._typing import Floating, Point, Scalar, typed
 
 
@@ -67,15 +68,15 @@ class FourierFeatures(eqx.Module):
         v = v.astype(phi.dtype)
         frequencies = jnp.asarray(self._frequencies, phi.dtype)
         damping = jnp.exp(-v / 2 * jnp.sum(frequencies**2, axis=1))
-        phase = frequencies @ phi
+        sin, cos = sin_cos(frequencies @ phi)
         low, high = math.log(self.v_min), math.log(self.v_max)
         level = 2 * (jnp.log(v) - low) / (high - low) - 1
         waves = math.pi / 2 * jnp.arange(1, _VARIANCE_WAVES + 1) * level
         return jnp.concatenate(
             [
                 phi,
-                damping * jnp.sin(phase),
-                damping * jnp.cos(phase),
+                damping * sin,
+                damping * cos,
                 level[None],
                 jnp.sin(waves),
                 jnp.cos(waves),
