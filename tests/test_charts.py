@@ -62,8 +62,9 @@ def test_log_det_is_the_determinant(name):
     [rgen.Sphere(2), rgen.SpecialOrthogonal(3), rgen.Hyperbolic(2)],
     ids=str,
 )
-def test_exponential_chart_of_a_normal_law_is_the_wrapped_normal(manifold):
-    scale = 0.9
+@pytest.mark.parametrize("scales", [0.9, [0.9, 0.5, 0.7]])
+def test_exponential_chart_of_a_normal_law_is_the_wrapped_normal(manifold, scales):
+    scale = jnp.array(scales if isinstance(scales, float) else scales[: manifold.dim])
     law = Pushforward(
         ExponentialChart(manifold, manifold.origin), normal(manifold.dim, scale)
     )

@@ -9,7 +9,7 @@ import mpmath
 import numpy as np
 import pytest
 import scipy.stats
-from helpers import draws, log_probs
+from helpers import draws, log_probs, points
 
 import rgen
 from rgen.distributions._von_mises_fisher import log_normaliser
@@ -132,19 +132,22 @@ def test_wrapped_normal_on_a_grid_of_the_sphere():
             -1,
         ).reshape(-1, 3)
         mean = sphere.project(jnp.array([0.3, -0.5, 0.6]))
-        p = log_probs(rgen.WrappedNormal(sphere, mean, 0.3), jnp.asarray(x))
-        total = np.sum(np.repeat(w, 240) * np.exp(p)) * 2 * np.pi / 240
-    assert total == pytest.approx(1, abs=1e-12)
+        for scale in (0.3, [0.3, 0.2]):
+            law = rgen.WrappedNormal(sphere, mean, jnp.array(scale))
+            p = log_probs(law, jnp.asarray(x))
+            total = np.sum(np.repeat(w, 240) * np.exp(p)) * 2 * np.pi / 240
+            assert total == pytest.approx(1, abs=1e-12)
 
 
-@pytest.mark.parametrize("scale", [0.3, 1.0, 3.0])
+@pytest.mark.parametrize("scale", [0.3, 1.0, 3.0, [0.3, 3.0]])
 def test_wrapped_normal_on_a_grid_of_the_torus(scale):
     torus = rgen.Torus(2)
     with jax.enable_x64(True):
         angle = 2 * np.pi * np.arange(64) / 64
         x = np.stack(np.meshgrid(angle, angle), -1).reshape(-1, 2)
         mean = jnp.array([0.3, -2.0])
-        p = np.exp(log_probs(rgen.WrappedNormal(torus, mean, scale), jnp.asarray(x)))
+        law = rgen.WrappedNormal(torus, mean, jnp.array(scale))
+        p = np.exp(log_probs(law, jnp.asarray(x)))
     # The trapezoidal rule leaves out modes of frequency 64: exp(-64^2 scale^2 / 2).
     assert np.sum(p) * (2 * np.pi / 64) ** 2 == pytest.approx(1, abs=1e-13)
 
@@ -175,11 +178,68 @@ def test_wrapped_normal_factorises():
     assert joint == pytest.approx(float(2 * parts[0]), rel=1e-5)
 
 
-def test_wrapped_normal_is_normal_in_flat_space():
-    mean, x = jnp.array([1.0, 2.0]), jnp.array([0.5, 4.0])
-    actual = rgen.WrappedNormal(rgen.Euclidean(2), mean, 0.7).log_prob(x)
-    expected = scipy.stats.multivariate_normal(mean, 0.49).logpdf(x)
+def test_wrapped_normal_with_a_scale_for_each_direction_factorises():
+    plane, torus = rgen.Hyperbolic(2), rgen.Torus(2)
+    product, power = rgen.Product(plane, torus), rgen.Power(plane, 2)
+    x, y = jnp.array([0.3, -1.0]), jnp.array([0.5, 0.2])
+    scales = jnp.array([0.4, 1.0, 1.5, 0.2])
+    one = lambda m, mean, at, scale: rgen.WrappedNormal(m, mean, scale).log_prob(at)
+    parts = one(plane, x, y, scales[:2]), one(torus, x, y, scales[2:])
+    joint = one(product, product.join(x, x), product.join(y, y), scales)
+    assert joint == pytest.approx(float(sum(parts)), rel=1e-5)
+    parts = one(plane, x, y, scales[:2]), one(plane, y, x, scales[2:])
+    joint = one(power, jnp.stack([x, y]), jnp.stack([y, x]), scales)
+    assert joint == pytest.approx(float(sum(parts)), rel=1e-5)
+
+
+@pytest.mark.parametrize("scale", [0.7, [0.7, 0.2]])
+def test_wrapped_normal_is_normal_in_flat_space(scale):
+    mean, x = jnp.array([1.0, 2.0]), jnp.array([0.5, 1.5])
+    actual = rgen.WrappedNormal(rgen.Euclidean(2), mean, jnp.array(scale)).log_prob(x)
+    covariance = np.diag(np.broadcast_to(scale, 2) ** 2)
+    expected = scipy.stats.multivariate_normal(mean, covariance).logpdf(x)
     assert actual == pytest.approx(expected, rel=1e-5)
+
+
+@pytest.mark.parametrize(
+    "manifold",
+    [rgen.Sphere(2), rgen.SpecialOrthogonal(3), rgen.Hyperbolic(2), rgen.Torus(2)],
+    ids=str,
+)
+def test_wrapped_normal_with_equal_scales_is_isotropic(manifold):
+    mean = points(manifold, jr.key(0), 1)[0]
+    law = rgen.WrappedNormal(manifold, mean, 0.8)
+    equal = rgen.WrappedNormal(manifold, mean, jnp.full(manifold.dim, 0.8))
+    radii = jnp.array([0, 1e-6, 1e-3, 1, 3.1])
+    x = points_at(manifold, mean, radii, jr.key(1))
+    expected = values_and_slopes(law, x)
+    # Of log-densities and slopes of size 10.
+    for actual, wanted in zip(values_and_slopes(equal, x), expected, strict=True):
+        np.testing.assert_allclose(actual, wanted, rtol=1e-4, atol=1e-4)
+
+
+@pytest.mark.parametrize(
+    "manifold",
+    [rgen.Sphere(2), rgen.SpecialOrthogonal(3), rgen.Hyperbolic(2), rgen.Torus(2)],
+    ids=str,
+)
+def test_draws_of_a_wrapped_normal_have_a_scale_for_each_direction(manifold):
+    # So small that hardly a draw goes beyond the shortest tangent vectors.
+    scales = jnp.array([0.1, 0.5, 0.3])[: manifold.dim]
+    mean = points(manifold, jr.key(0), 1)[0]
+    x = draws(rgen.WrappedNormal(manifold, mean, scales), jr.key(1), 2000)
+    along = lambda v: jax.vmap(lambda e: manifold.inner(mean, v, e))
+    coordinates = lambda x: along(manifold.log(mean, x))(manifold.basis(mean))
+    z = np.asarray(jax.jit(jax.vmap(coordinates))(x)) / np.asarray(scales)
+    for column in z.T:
+        assert scipy.stats.kstest(column, "norm").pvalue > LEVEL
+    assert abs(np.corrcoef(z.T) - np.eye(manifold.dim)).max() < 3.3 / 2000**0.5
+
+
+@pytest.mark.parametrize("shape", [(3,), (1,), (2, 2)])
+def test_wrapped_normal_refuses_scales_of_another_shape(shape):
+    with pytest.raises(ValueError, match=r"array of shape \(2,\), got"):
+        rgen.WrappedNormal(rgen.Torus(2), jnp.zeros(2), jnp.ones(shape))
 
 
 def test_wrapped_normal_without_a_density():
@@ -190,12 +250,12 @@ def test_wrapped_normal_without_a_density():
         distribution.log_prob(rotations.origin)
 
 
-@pytest.mark.parametrize("scale", [0.0, -1.0, math.nan])
+@pytest.mark.parametrize("scale", [0.0, -1.0, math.nan, [1.0, 0.0]])
 def test_wrapped_normal_refuses_a_scale_that_is_not_positive(scale):
     sphere = rgen.Sphere(2)
     build = lambda scale: rgen.WrappedNormal(sphere, sphere.origin, scale)
     with pytest.raises(ValueError, match="`scale` to be positive, got"):
-        build(scale)
+        build(jnp.array(scale))
     with pytest.raises(Exception, match="`scale` to be positive"):
         eqx.filter_jit(build)(jnp.array(scale))
 
@@ -369,6 +429,7 @@ def every_law():
             yield rgen.WrappedNormal(manifold, manifold.origin, scale)
     plane, sphere = rgen.Hyperbolic(2), rgen.Sphere(2)
     yield rgen.WrappedNormal(plane, plane.origin, 0.5)
+    yield rgen.WrappedNormal(sphere, sphere.origin, jnp.array([0.1, 3.0]))
     for concentration in (0.0, 1.0, 1e8):
         yield rgen.VonMisesFisher(sphere.origin, concentration)
     yield rgen.Uniform(sphere)

@@ -2,9 +2,10 @@ import abc
 
 import equinox as eqx
 from jax.core import Tracer
+from jaxtyping import Array
 
 from .._manifold._base import AbstractManifold
-from .._typing import BoolScalar, Key, Point, Scalar
+from .._typing import BoolScalar, Floating, Key, Point, Scalar
 
 
 class AbstractDistribution(eqx.Module):
@@ -26,7 +27,9 @@ class AbstractDistribution(eqx.Module):
         r"""A draw from $p$."""
 
 
-def require(ok: BoolScalar, value: Scalar, what: str) -> Scalar:
+def require(
+    ok: BoolScalar, value: Floating[Array, "..."], what: str
+) -> Floating[Array, "..."]:
     """Returns `value`, having raised a `ValueError` where it is known and not `ok`, or
     an error at run time where it is traced."""
     if isinstance(ok, Tracer):

@@ -1,9 +1,10 @@
 import math
-from functools import singledispatch
-from typing import Any
+from functools import partial, singledispatch
+from typing import Any, TypeAlias
 
 import jax
 import jax.numpy as jnp
+import jax.random as jr
 from jax.typing import DTypeLike
 from jaxtyping import Array
 
@@ -15,9 +16,12 @@ from .._manifold._special_orthogonal import SpecialOrthogonal
 from .._manifold._sphere import Sphere
 from .._manifold._torus import Torus
 from .._numerics import log_sum_exp
-from .._typing import Floating, Key, Point, Scalar, typed
+from .._typing import Floating, Key, Point, Scalar, Tangent, typed
 from ._base import AbstractDistribution, require
 
+
+# One standard deviation for all directions, of shape (), or one for each.
+Scale: TypeAlias = Floating[Array, "..."]
 
 # Turns around a closed geodesic, in either direction. Those left out weigh less than
 # a rounding error of float64 for scales up to 4.
@@ -31,17 +35,18 @@ _UNKNOWN = (
 
 
 class WrappedNormal(AbstractDistribution):
-    r"""The law of $\exp_\mu(\sigma Z)$ for a standard normal tangent vector $Z$ at the
-    mean $\mu$.
+    r"""The law of $\exp_\mu(\sum_i \sigma_i Z_i e_i)$ for standard normal numbers $Z_i$
+    and the orthonormal basis $e_i$ of the tangent space at the mean $\mu$ that
+    [`basis`][rgen.AbstractManifold.basis] is.
 
     The density is exact. It sums over every tangent vector that ends in `x`,
 
-    $$p(x) = \sum_{v\,:\,\exp_\mu(v) = x}
-    \frac{(2\pi\sigma^2)^{-d/2} e^{-|v|^2/2\sigma^2}}{|\det \mathrm d(\exp_\mu)_v|},$$
+    $$p(x) = \sum_{v\,:\,\exp_\mu(v) = x} \frac{1}{|\det \mathrm d(\exp_\mu)_v|}
+    \prod_i \frac{e^{-\langle v, e_i\rangle^2 / 2\sigma_i^2}}{\sqrt{2\pi}\, \sigma_i},$$
 
     that is, over the turns around the closed geodesics of a compact manifold, for
-    $\sigma \le 4$. Where whole spheres of vectors end in one point, as $|v| = \pi$ does
-    in the antipode of a sphere and $|v| = 2\pi$ in the mean itself, the density is
+    $\sigma_i \le 4$. Where whole spheres of vectors end in one point, as $|v| = \pi$
+    does in the antipode of a sphere and $|v| = 2\pi$ in the mean itself, the density is
     infinite, and what is returned there is finite.
 
     For a mixture, map the constructor:
@@ -52,8 +57,9 @@ class WrappedNormal(AbstractDistribution):
 
     - `manifold`: where the law lives.
     - `mean`: the point $\mu$.
-    - `scale`: the standard deviation $\sigma > 0$ of each component of the tangent
-        vector, in the metric's unit of length. One that is not positive is an error.
+    - `scale`: the standard deviations $\sigma_i > 0$ of the components of the tangent
+        vector, in the metric's unit of length: one number for all of them, or an array
+        of shape `(dim,)`. One that is not positive is an error.
 
     `log_prob` raises a `NotImplementedError` on a compact manifold whose preimages are
     not known.
@@ -61,10 +67,10 @@ class WrappedNormal(AbstractDistribution):
 
     manifold: AbstractManifold
     mean: Point
-    scale: Scalar
+    scale: Scale
 
     @typed
-    def __init__(self, manifold: AbstractManifold, mean: Point, scale: Scalar | float):
+    def __init__(self, manifold: AbstractManifold, mean: Point, scale: Scale | float):
         if mean.shape != manifold.point_shape:
             raise ValueError(
                 f"WrappedNormal: expected `mean` to be a point of {manifold}, of shape "
@@ -72,10 +78,16 @@ class WrappedNormal(AbstractDistribution):
                 "eqx.filter_vmap."
             )
         scale = jnp.asarray(scale, mean.dtype)
+        if scale.shape not in ((), (manifold.dim,)):
+            raise ValueError(
+                "WrappedNormal: expected `scale` to be one number or an array of shape "
+                f"{(manifold.dim,)}, got {scale.shape}. Map over several with "
+                "eqx.filter_vmap."
+            )
         self.manifold = manifold
         self.mean = mean
         self.scale = require(
-            scale > 0, scale, "WrappedNormal: expected `scale` to be positive"
+            jnp.all(scale > 0), scale, "WrappedNormal: expected `scale` to be positive"
         )
 
     @typed
@@ -84,84 +96,120 @@ class WrappedNormal(AbstractDistribution):
 
     @typed
     def sample(self, key: Key) -> Point:
-        noise = self.manifold.tangent_noise(self.mean, key)
-        return self.manifold.exp(self.mean, self.scale * noise)
+        if self.scale.shape == ():
+            v = self.scale * self.manifold.tangent_noise(self.mean, key)
+        else:
+            z = jr.normal(key, self.scale.shape, self.scale.dtype)
+            v = jnp.tensordot(self.scale * z, self.manifold.basis(self.mean), 1)
+        return self.manifold.exp(self.mean, v)
 
 
 @singledispatch
-def _log_density(manifold: Any, mean: Point, x: Point, scale: Scalar) -> Scalar:
+def _log_density(manifold: Any, mean: Point, x: Point, scale: Scale) -> Scalar:
     if manifold.compact:
         raise NotImplementedError(_UNKNOWN.format(manifold))
-    return _principal(manifold, mean, x, scale)
+    return _principal(manifold, mean, manifold.log(mean, x), scale)
 
 
 @_log_density.register
-def _(manifold: Sphere, mean: Point, x: Point, scale: Scalar) -> Scalar:
+def _(manifold: Sphere, mean: Point, x: Point, scale: Scale) -> Scalar:
     return _sum_over_turns(manifold, mean, x, scale, manifold.dim - 1)
 
 
 @_log_density.register
-def _(manifold: SpecialOrthogonal, mean: Point, x: Point, scale: Scalar) -> Scalar:
+def _(manifold: SpecialOrthogonal, mean: Point, x: Point, scale: Scale) -> Scalar:
     if manifold.n > 3:
         raise NotImplementedError(_UNKNOWN.format(manifold))
     return _sum_over_turns(manifold, mean, x, scale, manifold.dim - 1)
 
 
 @_log_density.register
-def _(manifold: Torus, mean: Point, x: Point, scale: Scalar) -> Scalar:
+def _(manifold: Torus, mean: Point, x: Point, scale: Scale) -> Scalar:
     angles = manifold.log(mean, x)
-    corrections = jax.vmap(lambda a: log_sum_exp(_log_ratios(a, scale)))(angles)
-    return _principal(manifold, mean, x, scale) + jnp.sum(corrections)
+    scales = jnp.broadcast_to(scale, angles.shape)
+    corrections = jax.vmap(lambda a, s: log_sum_exp(_log_ratios(a, s)))(angles, scales)
+    return _principal(manifold, mean, angles, scale) + jnp.sum(corrections)
 
 
 @_log_density.register
-def _(manifold: Hyperbolic, mean: Point, x: Point, scale: Scalar) -> Scalar:
-    # Of the squared distance alone: the general formula compiles three times as long.
-    sq = jnp.sum(translate(-mean, x) ** 2)
-    volume = (manifold.dim - 1) * log_sinhc_sq(sq)
-    return _normal(manifold.dim, sq, scale) - volume
+def _(manifold: Hyperbolic, mean: Point, x: Point, scale: Scale) -> Scalar:
+    # By coordinates alone: the general formula compiles three times as long.
+    z = translate(-mean, x)
+    volume = (manifold.dim - 1) * log_sinhc_sq(jnp.sum(z**2))
+    return _normal(manifold.dim, jnp.sum((z / scale) ** 2), scale) - volume
 
 
 @_log_density.register
-def _(manifold: Product, mean: Point, x: Point, scale: Scalar) -> Scalar:
+def _(manifold: Product, mean: Point, x: Point, scale: Scale) -> Scalar:
     factors = zip(
         manifold.manifolds, manifold.split(mean), manifold.split(x), strict=True
     )
-    terms = [_log_density(m, factor, point, scale) for m, factor, point in factors]
+    terms, used = [], 0
+    for factor, factor_mean, point in factors:
+        own = scale if scale.shape == () else scale[used : used + factor.dim]
+        terms.append(_log_density(factor, factor_mean, point, own))
+        used += factor.dim
     return jnp.sum(jnp.stack(terms))
 
 
 @_log_density.register
-def _(manifold: Power, mean: Point, x: Point, scale: Scalar) -> Scalar:
-    one = lambda mean, x: _log_density(manifold.manifold, mean, x, scale)
-    return jnp.sum(jax.vmap(one)(mean, x))
+def _(manifold: Power, mean: Point, x: Point, scale: Scale) -> Scalar:
+    one = partial(_log_density, manifold.manifold)
+    if scale.shape == ():
+        return jnp.sum(jax.vmap(one, (0, 0, None))(mean, x, scale))
+    return jnp.sum(jax.vmap(one)(mean, x, scale.reshape(manifold.n, -1)))
 
 
 def _principal(
-    manifold: AbstractManifold, mean: Point, x: Point, scale: Scalar
+    manifold: AbstractManifold, mean: Point, v: Tangent, scale: Scale
 ) -> Scalar:
-    """The term of the shortest tangent vector."""
-    v = manifold.log(mean, x)
-    normal = _normal(manifold.dim, manifold.inner(mean, v, v), scale)
-    return normal - manifold.log_det_exp(mean, v)
+    """The term of the tangent vector `v`."""
+    sq = _scaled_sq(manifold, mean, v, scale)
+    return _normal(manifold.dim, sq, scale) - manifold.log_det_exp(mean, v)
 
 
-def _normal(dim: int, sq: Scalar, scale: Scalar) -> Scalar:
-    """The normal log-density of a tangent vector of the squared length `sq`."""
-    log_constant = jnp.log(scale) + math.log(2 * math.pi) / 2
-    return -sq / (2 * scale**2) - dim * log_constant
+def _scaled_sq(
+    manifold: AbstractManifold, mean: Point, v: Tangent, scale: Scale
+) -> Scalar:
+    """The squared length of `v` in units of the scale."""
+    if scale.shape == ():
+        return manifold.inner(mean, v, v) / scale**2
+    along = lambda e: manifold.inner(mean, v, e)
+    return jnp.sum((jax.vmap(along)(manifold.basis(mean)) / scale) ** 2)
+
+
+def _normal(dim: int, scaled_sq: Scalar, scale: Scale) -> Scalar:
+    """The normal log-density of a tangent vector of that squared length in units of the
+    scale."""
+    log_scales = jnp.sum(jnp.broadcast_to(jnp.log(scale), (dim,)))
+    return -scaled_sq / 2 - log_scales - dim * math.log(2 * math.pi) / 2
 
 
 def _sum_over_turns(
-    manifold: AbstractManifold, mean: Point, x: Point, scale: Scalar, power: int
+    manifold: AbstractManifold, mean: Point, x: Point, scale: Scale, power: int
 ) -> Scalar:
     """The terms of all vectors along one closed geodesic, where the determinant is a
     function of period 2 pi over the length to the given power."""
+    v = manifold.log(mean, x)
     angle = manifold.dist(mean, x)
     longer = jnp.log(jnp.abs(angle + _turns(angle.dtype)))
     safe = jnp.maximum(angle, jnp.finfo(angle.dtype).eps)
-    ratios = _log_ratios(angle, scale).at[1:].add(power * (longer - jnp.log(safe)))
-    return _principal(manifold, mean, x, scale) + log_sum_exp(ratios)
+    ratios = _log_ratios(angle, _scale_along(manifold, mean, v, scale))
+    ratios = ratios.at[1:].add(power * (longer - jnp.log(safe)))
+    return _principal(manifold, mean, v, scale) + log_sum_exp(ratios)
+
+
+def _scale_along(
+    manifold: AbstractManifold, mean: Point, v: Tangent, scale: Scale
+) -> Scalar:
+    """The standard deviation along the direction of `v`; where `v` is too short to have
+    one, along the first axis."""
+    if scale.shape == ():
+        return scale
+    sq, scaled_sq = manifold.inner(mean, v, v), _scaled_sq(manifold, mean, v, scale)
+    long = sq > jnp.finfo(sq.dtype).eps
+    ratio = jnp.where(long, sq, 1) / jnp.where(long, scaled_sq, 1)
+    return jnp.where(long, jnp.sqrt(ratio), scale[0])
 
 
 def _log_ratios(angle: Scalar, scale: Scalar) -> Floating[Array, " images"]:
