@@ -1,9 +1,10 @@
 """The training of the neural models that are compared: the same for all."""
 
+import statistics
 import time
 from collections.abc import Callable
 from functools import partial
-from typing import Any
+from typing import Any, NamedTuple
 
 import equinox as eqx
 import jax
@@ -18,20 +19,29 @@ import rgen
 SELECTIONS = 4
 
 
+class Trained(NamedTuple):
+    """A model, the wall-clock seconds of it all, with compilation and evaluations, and
+    the milliseconds of a step."""
+
+    model: Any
+    seconds: float
+    step_ms: float
+
+
 def train(
     model: Any,
     loss: Callable,
     draw: Callable,
-    evaluate: Callable,
     key: jax.Array,
     *,
     steps: int,
+    evaluate: Callable | None = None,
     rate: float = 3e-3,
     decay: float = 1.5e-3,
-) -> tuple[Any, float, float]:
-    """The model whose `evaluate`, the NLL on validation, is lowest among averages over
-    the steps that are seen at equal intervals in the second half of training; that NLL,
-    and the wall-clock seconds of it all.
+) -> Trained:
+    """The average of the model over the last steps. With `evaluate`, the NLL on
+    validation, it is the best among those seen at equal intervals in the second half of
+    training.
 
     `draw(key)` is a batch of data, of an `eqx.Partial` or another module, and
     `loss(model, x0, key)` the loss of one.
@@ -57,21 +67,26 @@ def train(
         average = eqx.combine(optax.incremental_update(arrays, before, share), static)
         return model, average, state
 
-    best, best_nll = average, float("inf")
+    best, best_nll, step_seconds = average, float("inf"), []
     every = max(1, steps // (2 * SELECTIONS))
     for i, step_key in enumerate(tqdm(jr.split(key, steps), disable=None)):
+        before = time.perf_counter()
         model, average, state = step(
             draw, model, average, state, jnp.array(i), step_key
         )
-        if i + 1 > steps // 2 and (steps - i - 1) % every == 0:
+        jax.block_until_ready(average)
+        step_seconds.append(time.perf_counter() - before)
+        if evaluate and i + 1 > steps // 2 and (steps - i - 1) % every == 0:
             nll = evaluate(average)
             if nll < best_nll:
                 best, best_nll = average, nll
-    if best_nll == float("inf"):
+    if evaluate and best_nll == float("inf"):
         raise FloatingPointError(
             "train: expected a finite NLL on validation, got none. Lower `rate`."
         )
-    return best, best_nll, time.perf_counter() - start
+    seconds = time.perf_counter() - start
+    step_ms = 1e3 * statistics.median(step_seconds)
+    return Trained(best if evaluate else average, seconds, step_ms)
 
 
 def minibatches(data: jax.Array, n: int) -> Callable:
@@ -102,24 +117,32 @@ class InChart(eqx.Module):
 # The losses of a batch: `loss(law, x, key)`.
 
 
-def denoising(law: rgen.ScoreModel, x0: jax.Array, key: jax.Array) -> jax.Array:
-    return _denoising(law.score, law.process, x0, key)
+def score_matching(
+    loss: Callable, law: rgen.ScoreModel, x0: jax.Array, key: jax.Array
+) -> jax.Array:
+    """The mean of a loss of [`rgen.losses`][] over stratified times."""
+    return _score_matching(loss, law.score, law.process, x0, key)
+
+
+denoising = eqx.Partial(score_matching, rgen.losses.denoising)
 
 
 def ensemble(law: rgen.ScoreModel, x0: jax.Array, key: jax.Array) -> jax.Array:
-    """The sum over the members of an ensemble, each with noise of its own."""
+    """The sum of the denoising losses over the members of an ensemble, each with noise
+    of its own."""
     assert isinstance(law.score, rgen.nn.Ensemble)
-    one = lambda member, key: _denoising(member, law.process, x0, key)
+    loss = partial(_score_matching, rgen.losses.denoising)
+    one = lambda member, key: loss(member, law.process, x0, key)
     size = len(jax.tree.leaves(law.score)[0])
     return jnp.sum(eqx.filter_vmap(one)(law.score.members, jr.split(key, size)))
 
 
-def _denoising(score, process, x0, key):
+def _score_matching(loss, score, process, x0, key):
     time_key, noise_key = jr.split(key)
     t = process.stratified_times(time_key, len(x0))
-    loss = jax.vmap(partial(rgen.losses.denoising, score, process))
+    each = jax.vmap(partial(loss, score, process))(x0, t, jr.split(noise_key, len(x0)))
     weight = jax.vmap(partial(rgen.losses.variance_weight, process))
-    return jnp.mean(weight(t) * loss(x0, t, jr.split(noise_key, len(x0))))
+    return jnp.mean(weight(t) * each)
 
 
 def flow_matching(law: rgen.baselines.Flow, x1: jax.Array, key: jax.Array) -> jax.Array:

@@ -35,7 +35,6 @@ from ._training import (
     flow_matching as matching,
     log_probs,
     moser,
-    nll,
     train,
 )
 
@@ -63,7 +62,7 @@ def target(components, key):
 # Each method returns a law, and the seconds of its training.
 
 
-def rsgm(truth, validation, steps, key):
+def rsgm(truth, steps, key):
     init_key, key = jr.split(key)
     process = rgen.Brownian(SO3, rgen.LogUniformSchedule(RESOLUTION, 8.0))
     field = rgen.nn.ScoreField(
@@ -71,10 +70,10 @@ def rsgm(truth, validation, steps, key):
     )
     law = rgen.ScoreModel(field, process, rgen.ProbabilityFlow(**TOLERANCE), SAMPLER)
     draw = draws(truth, BATCH)
-    return _train(law, denoising, draw, validation, key, steps or 8000)
+    return train(law, denoising, draw, key, steps=steps or 8000)[:2]
 
 
-def exp_wrapped(truth, validation, steps, key):
+def exp_wrapped(truth, steps, key):
     """A Euclidean score field in the tangent space of the identity."""
     init_key, key = jr.split(key)
     chart = rgen.baselines.ExponentialChart(SO3, SO3.origin)
@@ -83,25 +82,24 @@ def exp_wrapped(truth, validation, steps, key):
     field = rgen.nn.ScoreField(process, key=init_key, **SIZE)
     law = rgen.ScoreModel(field, process, rgen.ProbabilityFlow(**TOLERANCE), SAMPLER)
     draw = InChart(chart, draws(truth, BATCH))
-    y = jax.vmap(chart.to_chart)(validation)
-    law, seconds = _train(law, denoising, draw, y, key, steps or 8000)
+    law, seconds, _ = train(law, denoising, draw, key, steps=steps or 8000)
     return rgen.baselines.Pushforward(chart, law), seconds
 
 
-def flow_matching(truth, validation, steps, key):
+def flow_matching(truth, steps, key):
     init_key, key = jr.split(key)
     field = rgen.nn.FlowField(SO3, v_min=RESOLUTION, key=init_key, **SIZE)
     law = rgen.baselines.Flow(rgen.Uniform(SO3), field, **TOLERANCE)
     draw = draws(truth, BATCH)
-    return _train(law, matching, draw, validation, key, steps or 8000)
+    return train(law, matching, draw, key, steps=steps or 8000)[:2]
 
 
-def moser_flow(truth, validation, steps, key):
+def moser_flow(truth, steps, key):
     init_key, key = jr.split(key)
     field = rgen.nn.FlowField(SO3, v_min=RESOLUTION, key=init_key, **SIZE)
     law = rgen.baselines.MoserFlow(SO3, field, **TOLERANCE)
     draw = draws(truth, BATCH)
-    return _train(law, moser, draw, validation, key, steps or 8000)
+    return train(law, moser, draw, key, steps=steps or 8000)[:2]
 
 
 METHODS = {
@@ -110,12 +108,6 @@ METHODS = {
     "flow_matching": flow_matching,
     "moser_flow": moser_flow,
 }
-
-
-def _train(law, loss, draw, validation, key, steps):
-    evaluate = lambda law: nll(log_density(law), validation)
-    law, _, seconds = train(law, loss, draw, evaluate, key, steps=steps)
-    return law, seconds
 
 
 def quality(law, truth, key):
@@ -169,10 +161,9 @@ def main():
         line = dict(zip(case, (name, components, seed, args.steps), strict=True))
         if not results.missing(**line):
             continue
-        target_key, val_key, train_key, test_key = jr.split(jr.key(seed), 4)
+        target_key, train_key, test_key = jr.split(jr.key(seed), 3)
         truth = target(components, target_key)
-        validation = draws(truth, TEST)(val_key)
-        law, seconds = METHODS[name](truth, validation, args.steps, train_key)
+        law, seconds = METHODS[name](truth, args.steps, train_key)
         results.write(
             **line, train_seconds=round(seconds, 1), **quality(law, truth, test_key)
         )
