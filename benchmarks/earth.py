@@ -8,8 +8,8 @@ resolution.
 One line of JSON for each method and seed. `resolution` is the variance, in square
 radians, that densities are blurred by; `train_seconds` is wall-clock time, with
 compilation and the selection of the model on validation. The model that is tested is
-the one, among those seen at equal intervals in the second half of training, whose
-validation NLL is lowest. With `--output` lines are appended to a file, and those that
+the one, of eight that are seen at equal intervals of its training, whose validation NLL
+is lowest. With `--output` lines are appended to a file, and those that
 it has are not run again.
 """
 

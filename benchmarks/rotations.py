@@ -5,12 +5,8 @@
     python -m benchmarks.rotations --components 16 32 64 --method rsgm --output FILE
 
 One line of JSON for each number of components, seed and method. All see fresh draws of
-the target at every step. `gap` is the mean of log p - log q over 4,096 test draws, with
-its standard error, `mass` the integral of q, by importance sampling with the same draws
-and as many uniform points, and `sample_log_likelihood` the mean of log p over draws of
-q. Evaluations are of the network, or of the network with its divergence, for one
-density and for one draw: the mean over 256 of them. With `--output` lines are appended
-to a file, and those that it has are not run again.
+the target at every step. What the fields say is at `benchmarks._quality.quality`. With
+`--output` lines are appended to a file, and those that it has are not run again.
 """
 
 import argparse
@@ -25,15 +21,13 @@ import jax.random as jr
 
 import rgen
 
-from ._evaluations import density_evaluations, sample_evaluations
-from ._moser import log_density, negative_mass
+from ._quality import quality
 from ._results import Results
 from ._training import (
     InChart,
     denoising,
     draws,
     flow_matching as matching,
-    log_probs,
     moser,
     train,
 )
@@ -43,7 +37,6 @@ SO3 = rgen.SpecialOrthogonal(3)
 # A component is 0.0707 wide: a blur of this variance costs it less than 0.001 nats.
 RESOLUTION = 1e-4
 BATCH = 512
-TEST = 4096
 SIZE: dict[str, Any] = dict(width=192, depth=3, frequencies=256, max_frequency=20.0)
 SAMPLER = rgen.ReverseSDE(steps=100)
 TOLERANCE: dict[str, Any] = dict(rtol=1e-3, atol=1e-3)
@@ -110,42 +103,6 @@ METHODS = {
 }
 
 
-def quality(law, truth, key):
-    """The log-likelihood of test draws beside that of the target; the integral of the
-    density, by importance sampling; and what both cost."""
-    test_key, uniform_key, sample_key = jr.split(key, 3)
-    density = log_density(law)
-    test = draws(truth, TEST)(test_key)
-    ceiling, found = log_probs(truth.log_prob, test), log_probs(density, test)
-    gap = ceiling - found
-    everywhere = draws(rgen.Uniform(SO3), TEST)(uniform_key)
-    x = jnp.concatenate([test, everywhere])
-    proposal = jnp.logaddexp(log_probs(truth.log_prob, x), -SO3.log_volume)
-    weights = 2 * jnp.exp(log_probs(density, x) - proposal)
-    few = jr.split(sample_key, 256)
-    drawn = draws(law, TEST)(sample_key)
-    return dict(
-        ceiling=_mean(ceiling),
-        log_likelihood=_mean(found),
-        gap=_mean(gap),
-        gap_error=round(float(jnp.std(gap)) / TEST**0.5, 4),
-        mass=_mean(weights),
-        **negative_mass(law),
-        sample_log_likelihood=_mean(log_probs(truth.log_prob, drawn)),
-        density_evaluations=_mean(_map(density_evaluations, law, test[:256])),
-        sample_evaluations=_mean(_map(sample_evaluations, law, few)),
-    )
-
-
-@eqx.filter_jit
-def _map(count, law, each):
-    return jax.vmap(partial(count, law))(each)
-
-
-def _mean(x):
-    return round(float(jnp.mean(x)), 4)
-
-
 def main():
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--components", type=int, nargs="+", default=[16, 32, 64])
@@ -165,7 +122,9 @@ def main():
         truth = target(components, target_key)
         law, seconds = METHODS[name](truth, args.steps, train_key)
         results.write(
-            **line, train_seconds=round(seconds, 1), **quality(law, truth, test_key)
+            **line,
+            train_seconds=round(seconds, 1),
+            **quality(law, truth, rgen.Uniform(SO3), test_key),
         )
 
 

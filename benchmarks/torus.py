@@ -17,6 +17,7 @@ import argparse
 import itertools
 import math
 from functools import partial
+from typing import Any
 
 import equinox as eqx
 import jax
@@ -37,6 +38,9 @@ ENTROPY = math.log(SCALE * math.sqrt(2 * math.pi * math.e))
 RESOLUTION = 4e-4
 BATCH, TEST = 512, 1024
 EXACT_UP_TO = 10
+# The network reads sines and cosines of the angles alone: waves in random directions
+# are of no use in many dimensions.
+SIZE: dict[str, Any] = dict(width=512, depth=3, frequencies=0)
 LOSSES = {
     "denoising": rgen.losses.denoising,
     "sliced": rgen.losses.sliced,
@@ -49,17 +53,11 @@ def target(dim, key):
     return rgen.WrappedNormal(torus, torus.uniform(key), SCALE)
 
 
-def field_size(dim):
-    """The network reads sines and cosines of the angles: waves of directions drawn at
-    random, in many dimensions, are no use."""
-    return dict(width=512, depth=3, frequencies=0, max_frequency=1.0)
-
-
 def score_model(loss, truth, steps, key):
     init_key, key = jr.split(key)
     schedule = rgen.LogUniformSchedule(RESOLUTION, 8.0)
     process = rgen.Brownian(truth.manifold, schedule)
-    field = rgen.nn.ScoreField(process, key=init_key, **field_size(truth.manifold.dim))
+    field = rgen.nn.ScoreField(process, key=init_key, **SIZE)
     flow = rgen.ProbabilityFlow(rtol=1e-4, atol=1e-4)
     exact = truth.manifold.dim <= EXACT_UP_TO
     divergence = rgen.ExactDivergence() if exact else rgen.HutchinsonDivergence()
@@ -70,14 +68,15 @@ def score_model(loss, truth, steps, key):
 
 def moser_flow(truth, steps, key):
     init_key, key = jr.split(key)
-    size = field_size(truth.manifold.dim)
-    field = rgen.nn.FlowField(truth.manifold, key=init_key, **size)
+    field = rgen.nn.FlowField(truth.manifold, key=init_key, **SIZE)
     law = rgen.baselines.MoserFlow(truth.manifold, field)
     return train(law, moser, draws(truth, BATCH), key, steps=steps)
 
 
-METHODS = {name: partial(score_model, loss) for name, loss in LOSSES.items()}
-METHODS["moser"] = moser_flow
+METHODS = {
+    **{name: partial(score_model, loss) for name, loss in LOSSES.items()},
+    "moser": moser_flow,
+}
 
 
 def quality(law, truth, key):

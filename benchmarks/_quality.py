@@ -1,0 +1,64 @@
+"""How well a law fits a target whose density is known."""
+
+from functools import partial
+
+import equinox as eqx
+import jax
+import jax.numpy as jnp
+import jax.random as jr
+
+import rgen
+
+from ._evaluations import density_evaluations, sample_evaluations
+from ._moser import log_density, negative_mass
+from ._training import draws, log_probs
+
+
+TEST = 4096
+
+
+def quality(
+    law: rgen.AbstractDistribution,
+    truth: rgen.AbstractDistribution,
+    everywhere: rgen.AbstractDistribution,
+    key: jax.Array,
+) -> dict[str, float]:
+    """How well a law fits the target `truth`, from 4,096 draws of the target.
+
+    `ceiling` is the mean of log p over them, p being the density of the target,
+    `log_likelihood` that of log q, of the law, and `gap` the difference, with its
+    standard error. `mass` is the integral of q, by importance sampling with the same
+    draws and as many of the law `everywhere`. `sample_log_likelihood` is the mean of
+    log p over draws of the law. Evaluations are of the network, or of the network with
+    its divergence, for one density and for one draw: the mean over 256 of them.
+    """
+    test_key, other_key, sample_key = jr.split(key, 3)
+    density = log_density(law)
+    test = draws(truth, TEST)(test_key)
+    ceiling, found = log_probs(truth.log_prob, test), log_probs(density, test)
+    gap = ceiling - found
+    x = jnp.concatenate([test, draws(everywhere, TEST)(other_key)])
+    proposal = jnp.logaddexp(*(log_probs(p.log_prob, x) for p in (truth, everywhere)))
+    weights = 2 * jnp.exp(log_probs(density, x) - proposal)
+    few = jr.split(sample_key, 256)
+    drawn = draws(law, TEST)(sample_key)
+    return dict(
+        ceiling=_mean(ceiling),
+        log_likelihood=_mean(found),
+        gap=_mean(gap),
+        gap_error=round(float(jnp.std(gap)) / TEST**0.5, 4),
+        mass=_mean(weights),
+        **negative_mass(law),
+        sample_log_likelihood=_mean(log_probs(truth.log_prob, drawn)),
+        density_evaluations=_mean(_map(density_evaluations, law, test[:256])),
+        sample_evaluations=_mean(_map(sample_evaluations, law, few)),
+    )
+
+
+@eqx.filter_jit
+def _map(count, law, each):
+    return jax.vmap(partial(count, law))(each)
+
+
+def _mean(x):
+    return round(float(jnp.mean(x)), 4)
