@@ -89,8 +89,8 @@ def train(
 
 
 def minibatches(data: jax.Array, n: int) -> Callable:
-    """Batches of `n` of the points `data`."""
-    return eqx.Partial(rgen.datasets.minibatch, x=data, size=n)
+    """Batches of `n` of the points `data`, or of as many as there are."""
+    return eqx.Partial(rgen.datasets.minibatch, x=data, size=min(n, len(data)))
 
 
 def draws(law: rgen.AbstractDistribution, n: int) -> Callable:

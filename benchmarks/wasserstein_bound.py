@@ -68,7 +68,8 @@ class PlantedScore(eqx.Module):
         return score + self.error * inwards / jnp.where(length > 0, length, 1)
 
 
-def radii(manifold, time, steps, error, key):
+def radii(manifold, point, key):
+    _, time, steps, error = point
     process = rgen.Brownian(manifold, rgen.ConstantSchedule(t0=0.0, t1=time))
     score = PlantedScore(process, jnp.array(error))
     x = rgen.sample(score, process, key, DRAWS, rgen.ReverseSDE(steps))
@@ -123,7 +124,7 @@ def main():
             line = dict(zip(case, (name, *point), strict=True))
             if not results.missing(**line):
                 continue
-            drawn = radii(manifold, *point[1:], jr.fold_in(jr.key(0), i))
+            drawn = radii(manifold, point, jr.fold_in(jr.key(0), i))
             results.write(
                 **line,
                 w1=round(law.distance(drawn), 5),

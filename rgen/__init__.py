@@ -50,6 +50,7 @@ from ._process._langevin import Langevin as Langevin
 from ._process._ornstein_uhlenbeck import OrnsteinUhlenbeck as OrnsteinUhlenbeck
 from ._process._schedule import (
     AbstractSchedule as AbstractSchedule,
+    CoarseSchedule as CoarseSchedule,
     ConstantSchedule as ConstantSchedule,
     LinearSchedule as LinearSchedule,
     LogUniformSchedule as LogUniformSchedule,

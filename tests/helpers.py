@@ -34,6 +34,7 @@ SCHEDULES = {
     "Constant": rgen.ConstantSchedule,
     "Linear": rgen.LinearSchedule,
     "LogUniform": rgen.LogUniformSchedule,
+    "Coarse": lambda: rgen.CoarseSchedule(rgen.LogUniformSchedule(), 0.4),
 }
 
 PROCESSES = {

@@ -32,6 +32,7 @@ SCHEDULES = [
     rgen.ConstantSchedule(2.5, 0.01, 3.0),
     rgen.LinearSchedule(0.3, 4.0),
     rgen.LogUniformSchedule(1e-4, 6.0),
+    rgen.CoarseSchedule(rgen.LinearSchedule(0.3, 4.0), 0.4),
 ]
 
 
@@ -53,6 +54,17 @@ def test_variance_accumulates_from_the_data_on():
     ends = [log.integral(jnp.array(t)) for t in (log.t0, log.t1)]
     # exp in float32 of a number near 11.
     np.testing.assert_allclose(ends, [1e-4, 6.0], rtol=2e-6)
+
+
+def test_a_coarse_schedule_is_the_other_from_a_later_time_on():
+    log = rgen.LogUniformSchedule(1e-4, 6.0)
+    coarse = rgen.CoarseSchedule(log, 0.4)
+    assert (coarse.t0, coarse.t1) == (0.4, log.t1)
+    t = jnp.array(0.7)
+    assert coarse.integral(t) == log.integral(t) and coarse.beta(t) == log.beta(t)
+    for t0 in (-0.1, 1.0):
+        with pytest.raises(ValueError, match="expected `t0`"):
+            rgen.CoarseSchedule(log, t0)
 
 
 @pytest.mark.parametrize("schedule", SCHEDULES, ids=lambda s: type(s).__name__)

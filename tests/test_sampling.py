@@ -89,6 +89,19 @@ def test_log_prob_of_the_exact_score(dtype, tolerance, error):
         assert jnp.ptp(exact) > 5
 
 
+def test_a_coarse_schedule_stops_at_the_coarser_law():
+    t0 = 0.3
+    schedule = rgen.CoarseSchedule(PROCESS.schedule, t0)
+    coarse = rgen.Brownian(S2, schedule)
+    score = mixture("float32")
+    x = uniform_points(S2, 64)
+    exact = jax.vmap(score.log_prob, (0, None))(x, jnp.array(t0))
+    # As above; and another law than that at the first time.
+    np.testing.assert_allclose(rgen.log_prob(score, coarse, x), exact, atol=2e-3)
+    finer = jax.vmap(score.log_prob, (0, None))(x, jnp.array(PROCESS.schedule.t0))
+    assert np.max(np.abs(finer - exact)) > 0.1
+
+
 @pytest.mark.parametrize(
     "sampler",
     [rgen.ReverseSDE(200), rgen.ProbabilityFlow()],
