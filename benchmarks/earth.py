@@ -56,7 +56,7 @@ RESOLUTIONS = {"volcano": 1e-5, "earthquake": 1e-5, "flood": 1e-4, "fire": 1e-5}
 BATCH = 512
 FLOW = rgen.ProbabilityFlow(rtol=1e-4, atol=1e-4)
 MEMBERS = 3
-STEPS = {"volcano": 4500, "earthquake": 6000, "flood": 9000, "fire": 26_000}
+STEPS = {"volcano": 4500, "earthquake": 6000, "flood": 6000, "fire": 26_000}
 CELL_STEPS = 3000
 # Times the variance of the resolution.
 BLURS = 1, 3, 10, 30
