@@ -43,39 +43,39 @@ numbers that were published. Every number of rgen's is from a line of JSON in
 
     python -m benchmarks.report
 
-All numbers are in nats. Intervals are those of 95 %, by Student's distribution over the
-seeds, of which the number is in brackets; a cell without a number has not been run.
-"""
+All numbers are in nats. Intervals are those of 95 %, by Student's distribution over
+the seeds, of which the number is in brackets; a cell without a number has not been
+run."""
 
 EARTH_TEXT = """## Events on the globe
 
-Mean negative log-likelihood of test points on $S^2$; lower is better. Any cell is run by
-one command, the data being downloaded at first use:
+Mean negative log-likelihood of test points on $S^2$; lower is better. Any cell is
+run by one command, the data being downloaded at first use:
 
-    python -m benchmarks.earth --dataset flood --protocol legacy --method rsgm --seed 0 1 2 3 4
+    python -m benchmarks.earth --dataset flood --method rsgm --seed 0 1 2 3 4
 
-Every model is blurred by a variance of at least $10^{-4}$ (floods) or $10^{-5}$ (the
-others) square radians, 64 or 20 km on the Earth: without a blur the likelihood is
-unbounded where data repeat or lie on a grid. The kernel mixture has kernels on the
-training points, none of them narrower than that blur: the floor for a model that has
-learnt anything."""
+Every model is blurred by a variance of at least $10^{-4}$ (floods) or $10^{-5}$
+(the others) square radians, 64 or 20 km on the Earth: without a blur the likelihood
+is unbounded where data repeat or lie on a grid. The kernel mixture has kernels on
+the training points, none of them narrower than that blur: the floor for a model
+that has learnt anything."""
 
 PROTOCOLS = {
     "legacy": """### The paper's protocol
 
-A random split for each seed, duplicates included. **The volcanoes' column says little.**
-Of 827 rows 267 are distinct, so that about 79 % of the test points are copies of training
-points, and the likelihood measures how sharply a model remembers: it has no lower bound
-as the resolution gets finer, and at a coarser one no model can reach the published
-numbers. 16 % of the earthquakes are copies too.""",
+A random split for each seed, duplicates included. **The volcanoes' column says
+little.** Of 827 rows 267 are distinct, so that about 79 % of the test points are
+copies of training points, and the likelihood measures how sharply a model
+remembers: it has no lower bound as the resolution gets finer, and at a coarser one
+no model can reach the published numbers. 16 % of the earthquakes are copies too.""",
     "distinct": """### Distinct rows
 
 Rows whose coordinates agree to 0.001 degrees are kept once, then split at random.""",
     "cells": """### Whole cells held out
 
-Distinct rows, and whole cells of about two degrees go to training, validation or test: a
-model has to generalise to places where it has seen nothing. Networks read no waves that
-are finer than a cell.""",
+Distinct rows, and whole cells of about two degrees go to training, validation or
+test: a model has to generalise to places where it has seen nothing. Networks read
+no waves that are finer than a cell.""",
 }
 
 
@@ -180,14 +180,15 @@ def rotations() -> list[str]:
         return []
     text = """## Rotations
 
-Mean log-likelihood of mixtures of $K$ wrapped normals on $SO(3)$; higher is better. The
-ceiling is that of the target itself, which differs from draw to draw of its components;
-the gap to it is what a model lacks. Models see fresh draws at every step.
+Mean log-likelihood of mixtures of $K$ wrapped normals on $SO(3)$; higher is better.
+The ceiling is that of the target itself, which differs from draw to draw of its
+components; the gap to it is what a model lacks. Models see fresh draws at every
+step.
 
     python -m benchmarks.rotations --components 16 32 64 --method rsgm
 
-Evaluations are of the network, for one density and for one draw. The paper states one
-number."""
+Evaluations are of the network, for one density and for one draw. The paper states
+one number."""
     head = ["K", "", "paper", "evaluations", "rgen", "ceiling", "gap"]
     head += ["evaluations: density", "draw", "integral"]
     rows = []
@@ -220,8 +221,8 @@ def torus() -> list[str]:
         return []
     text = """## Dimension
 
-One wrapped normal of scale 0.2 on $T^n$: negative log-likelihood per dimension, of which
-the limit is -0.1905, and milliseconds of a training step on two cores.
+One wrapped normal of scale 0.2 on $T^n$: negative log-likelihood per dimension, of
+which the limit is -0.1905, and milliseconds of a training step on two cores.
 
     python -m benchmarks.torus --dim 1 10 100 --method denoising"""
     methods = methods_in(groups)
@@ -242,8 +243,8 @@ def hyperbolic() -> list[str]:
         return []
     text = """## The hyperbolic plane
 
-Mean log-likelihood of a mixture of four wrapped normals on $\\mathbb H^2$; higher is
-better.
+Mean log-likelihood of a mixture of four wrapped normals on $\\mathbb H^2$; higher
+is better.
 
     python -m benchmarks.hyperbolic --method rsgm exp_wrapped"""
     head = ["", "rgen", "ceiling", "gap", "evaluations: density", "draw", "integral"]
@@ -268,9 +269,9 @@ def passes() -> list[str]:
         return []
     text = """## Passes through the network
 
-How many forward passes, passes of a tangent vector, and reverse passes a model on $S^2$
-takes to train on one point, to evaluate one density and to draw once: counted while the
-programs ran.
+How many forward passes, passes of a tangent vector, and reverse passes a model on
+$S^2$ takes to train on one point, to evaluate one density and to draw once: counted
+while the programs ran.
 
     python -m benchmarks.passes"""
     kinds = "training", "density", "sample"
@@ -288,10 +289,10 @@ def bound() -> list[str]:
         return []
     text = """## The bound on the Wasserstein distance
 
-With an exact score, and errors planted in it: the distance of the sampled law to the data
-against each term of the bound $C\\,(e^{-\\lambda_1 T} + \\sqrt{T/2}\\, M + e^T
-\\gamma^{1/2})$ of De Bortoli et al. 2022. Slopes are least squares on the points that are
-at least four times as high as the noise of 65,536 draws.
+With an exact score, and errors planted in it: the distance of the sampled law to
+the data against each term of the bound $C\\,(e^{-\\lambda_1 T} + \\sqrt{T/2}\\, M +
+e^T \\gamma^{1/2})$ of De Bortoli et al. 2022. Slopes are least squares on the
+points that are at least four times as high as the noise of 65,536 draws.
 
     python -m benchmarks.wasserstein_bound --manifold circle sphere 'SO(3)'"""
     head = ["", *MANIFOLDS, "the bound"]
