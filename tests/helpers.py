@@ -144,6 +144,12 @@ DISTRIBUTIONS = {
         CHARTS["stereographic"](),
         rgen.WrappedNormal(rgen.Euclidean(2), jnp.zeros(2), 0.5),
     ),
+    "HeatKernelMixture": lambda: rgen.baselines.HeatKernelMixture(
+        rgen.SpecialOrthogonal(3),
+        points(rgen.SpecialOrthogonal(3), jr.key(0), 4),
+        jnp.array([0.1, 1.0]),
+        jnp.log(jnp.array([0.5, 0.5])),
+    ),
     "KernelMixture": lambda: rgen.baselines.KernelMixture(
         points(rgen.Sphere(2), jr.key(0), 4),
         jnp.array([1.0, 10.0]),

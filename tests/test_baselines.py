@@ -5,10 +5,15 @@ import numpy as np
 import pytest
 import scipy.special
 import scipy.stats
-from helpers import draws, log_probs, sphere_rule
+from helpers import draws, log_probs, points, sphere_rule
 
 import rgen
-from rgen.baselines import KernelMixture, fit_kernel_mixture
+from rgen.baselines import (
+    HeatKernelMixture,
+    KernelMixture,
+    fit_heat_kernel_mixture,
+    fit_kernel_mixture,
+)
 from rgen.baselines._kernel_mixture import _gains, maximise_weights
 
 
@@ -145,3 +150,74 @@ def test_fit_refuses():
     for resolution in (0.0, 1.0, -1e-4, float("nan")):
         with pytest.raises(ValueError, match="between 0 and 1, got"):
             fit_kernel_mixture(points, points, resolution)
+
+
+def heat_mixture(manifold, n=5):
+    centres, variances = points(manifold, jr.key(0), n), jnp.array([0.05, 0.6])
+    log_weights = 3 + jnp.log(jnp.array([0.3, 0.7]))
+    return HeatKernelMixture(manifold, centres, variances, log_weights)
+
+
+@pytest.mark.parametrize(
+    "manifold",
+    [rgen.Torus(2), rgen.SpecialOrthogonal(3), rgen.Hyperbolic(2)],
+    ids=str,
+)
+def test_heat_kernel_mixture_is_the_sum_over_centres_and_variances(manifold):
+    law, x = heat_mixture(manifold), points(manifold, jr.key(1), 3)
+    kernel = jax.jit(rgen.heat_kernel(manifold).log_prob)
+    each = [
+        [[float(kernel(c, y, t)) for c in law.centres] for t in law.variances]
+        for y in x
+    ]
+    expected = np.log(np.exp(each).mean(2) @ [0.3, 0.7])
+    # Log-densities of up to 100, in float32.
+    np.testing.assert_allclose(log_probs(law, x), expected, rtol=1e-4, atol=1e-4)
+
+
+def test_heat_kernel_mixture_integrates_to_one_and_draws_have_the_density():
+    law = heat_mixture(rgen.Sphere(2))
+    x, w = sphere_rule(60)
+    p = w * np.exp(np.float64(log_probs(law, x.astype(np.float32))))
+    assert p.sum() == pytest.approx(1, abs=1e-5)
+    n = 4000
+    sample = draws(law, jr.key(2), n)
+    errors = np.mean(sample, 0) - p @ x
+    z = errors / (np.std(sample, axis=0) / np.sqrt(n))
+    # Three components at a joint level of 1e-3.
+    assert np.all(np.abs(z) < scipy.stats.norm.isf(1e-3 / 6))
+
+
+def test_heat_kernel_mixture_of_points_of_the_sphere_is_the_other_one():
+    sphere = rgen.Sphere(2)
+    train, validation = cloud(jr.key(7), 300), cloud(jr.key(8), 100)
+    heat = fit_heat_kernel_mixture(sphere, train, validation, 1e-3)
+    other = fit_kernel_mixture(train, validation, 1e-3)
+    x = cloud(jr.key(9), 200)
+    # The kernels differ by about the variance, of which the fitted one is near 0.01.
+    gap = np.mean(log_probs(heat, x) - log_probs(other, x))
+    assert abs(gap) < 0.02
+
+
+def test_heat_kernel_mixture_finds_the_bandwidth():
+    rotations = rgen.SpecialOrthogonal(3)
+    train = points(rotations, jr.key(0), 100)
+    copies = fit_heat_kernel_mixture(rotations, train, train[:50], 1e-2)
+    assert np.argmax(copies.log_weights) == 0
+    assert copies.variances[0] == pytest.approx(1e-2, rel=1e-5)
+    fresh = fit_heat_kernel_mixture(
+        rotations, train, points(rotations, jr.key(1), 50), 1e-2
+    )
+    assert np.exp(fresh.log_weights) @ np.log(fresh.variances) > np.log(0.2)
+
+
+def test_heat_kernel_mixture_refuses():
+    rotations = rgen.SpecialOrthogonal(3)
+    x = points(rotations, jr.key(0), 4)
+    with pytest.raises(ValueError, match="between 0 and 1, got"):
+        fit_heat_kernel_mixture(rotations, x, x, 2.0)
+    with pytest.raises(ValueError, match="rows are not on it"):
+        fit_heat_kernel_mixture(rotations, x, 2 * x, 0.1)
+    four = rgen.SpecialOrthogonal(4)
+    with pytest.raises(NotImplementedError, match="no exact heat kernel"):
+        fit_heat_kernel_mixture(four, *2 * [points(four, jr.key(0), 4)], 0.1)

@@ -2,21 +2,22 @@ import numpy as np
 from jaxtyping import Array, Shaped
 
 from .._check import check_points
-from .._manifold._sphere import Sphere
+from .._manifold._base import AbstractManifold
 from .._typing import Floating
 
 
 def check_fit(
     who: str,
-    train: Shaped[Array | np.ndarray, "train 3"],
-    validation: Shaped[Array | np.ndarray, "validation 3"],
+    manifold: AbstractManifold,
+    train: Shaped[Array | np.ndarray, "train ..."],
+    validation: Shaped[Array | np.ndarray, "validation ..."],
     resolution: float,
-) -> tuple[Floating[Array, "train 3"], Floating[Array, "validation 3"]]:
-    """The points that a mixture on the sphere is fitted to, having checked them and the
+) -> tuple[Floating[Array, "train ..."], Floating[Array, "validation ..."]]:
+    """The points that a mixture is fitted to, having checked them and the
     resolution."""
     if not 0 < resolution < 1:
         raise ValueError(
-            f"{who}: expected `resolution`, a variance in square radians, to be "
-            f"between 0 and 1, got {resolution}."
+            f"{who}: expected `resolution`, a variance in units of length squared, to "
+            f"be between 0 and 1, got {resolution}."
         )
-    return check_points(Sphere(2), train), check_points(Sphere(2), validation)
+    return check_points(manifold, train), check_points(manifold, validation)

@@ -47,7 +47,9 @@ def fit_kent_mixture(
     - `sizes`: the numbers of components to try.
     - `key`: a random key, for the starts.
     """
-    train, validation = check_fit("fit_kent_mixture", train, validation, resolution)
+    train, validation = check_fit(
+        "fit_kent_mixture", Sphere(2), train, validation, resolution
+    )
     distinct = jnp.unique(train, axis=0)
     if not sizes or not all(0 < size <= len(distinct) for size in sizes):
         raise ValueError(

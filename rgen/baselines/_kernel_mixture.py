@@ -108,7 +108,9 @@ def fit_kernel_mixture(
     **Raises:** a `ValueError` where the points are empty or off the sphere, or the
     resolution is out of range.
     """
-    train, validation = check_fit("fit_kernel_mixture", train, validation, resolution)
+    train, validation = check_fit(
+        "fit_kernel_mixture", Sphere(2), train, validation, resolution
+    )
     narrowest = -math.log(resolution)
     concentrations = jnp.exp(jnp.linspace(0, narrowest, _BANDWIDTHS, dtype=train.dtype))
     log_weights = _fit(train, validation, concentrations)
