@@ -30,7 +30,8 @@ def quality(
     standard error. `mass` is the integral of q, by importance sampling with the same
     draws and as many of the law `everywhere`. `sample_log_likelihood` is the mean of
     log p over draws of the law. Evaluations are of the network, or of the network with
-    its divergence, for one density and for one draw: the mean over 256 of them.
+    its divergence, for one density and for one draw: the mean over 256 of them, and the
+    most of them for a density.
     """
     test_key, other_key, sample_key = jr.split(key, 3)
     density = log_density(law)
@@ -41,6 +42,7 @@ def quality(
     proposal = jnp.logaddexp(*(log_probs(p.log_prob, x) for p in (truth, everywhere)))
     weights = 2 * jnp.exp(log_probs(density, x) - proposal)
     few = jr.split(sample_key, 256)
+    evaluations = _map(density_evaluations, law, test[:256])
     drawn = draws(law, TEST)(sample_key)
     return dict(
         ceiling=_mean(ceiling),
@@ -50,7 +52,8 @@ def quality(
         mass=_mean(weights),
         **negative_mass(law),
         sample_log_likelihood=_mean(log_probs(truth.log_prob, drawn)),
-        density_evaluations=_mean(_map(density_evaluations, law, test[:256])),
+        density_evaluations=_mean(evaluations),
+        most_density_evaluations=int(jnp.max(evaluations)),
         sample_evaluations=_mean(_map(sample_evaluations, law, few)),
     )
 

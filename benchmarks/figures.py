@@ -141,8 +141,8 @@ def earth_densities():
         data, validation, test = earth.split(
             "legacy", split_key, earth.DATASETS[name]()
         )
-        resolution = earth.RESOLUTIONS[name]
-        setting = earth.Setting(resolution, resolution**-0.5, earth.STEPS[name])
+        waves = earth.RESOLUTION**-0.5
+        setting = earth.Setting(earth.RESOLUTION, waves, earth.STEPS[name])
         law, _ = earth.rsgm(data, validation, setting, train_key)
         rgen.plot.frame(ax, world)
         values = log_probs(law.log_prob, grid)

@@ -54,11 +54,10 @@ run by one command, the data being downloaded at first use:
 
     python -m benchmarks.earth --dataset flood --method rsgm --seed 0 1 2 3 4
 
-Every model is blurred by a variance of at least $10^{-4}$ (floods) or $10^{-5}$
-(the others) square radians, 64 or 20 km on the Earth: without a blur the likelihood
-is unbounded where data repeat or lie on a grid. The kernel mixture has kernels on
-the training points, none of them narrower than that blur: the floor for a model
-that has learnt anything."""
+Every model is blurred by a variance of at least $10^{-5}$ square radians, 20 km on
+the Earth: without a blur the likelihood is unbounded where data repeat or lie on a
+grid. The kernel mixture has kernels on the training points, none of them narrower
+than that blur: the floor for a model that has learnt anything."""
 
 PROTOCOLS = {
     "legacy": """### The paper's protocol
@@ -292,7 +291,7 @@ def bound() -> list[str]:
 With an exact score, and errors planted in it: the distance of the sampled law to
 the data against each term of the bound $C\\,(e^{-\\lambda_1 T} + \\sqrt{T/2}\\, M +
 e^T \\gamma^{1/2})$ of De Bortoli et al. 2022. Slopes are least squares on the
-points that are at least four times as high as the noise of 65,536 draws.
+points that are at least four times as high as the noise of 32,768 draws.
 
     python -m benchmarks.wasserstein_bound --manifold circle sphere 'SO(3)'"""
     head = ["", *MANIFOLDS, "the bound"]

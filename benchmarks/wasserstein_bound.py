@@ -11,7 +11,7 @@ The data are a heat kernel of variance 0.25 around the origin, whose score is kn
 all times, and the planted error points to the origin everywhere. So all laws are
 symmetric around the origin, and their distance is that of the laws of one number, the
 distance to the origin: mass need only move along geodesics through the origin, and a
-function of the distance to the origin is a test function. It is found from 65,536 draws
+function of the distance to the origin is a test function. It is found from 32,768 draws
 by the geodesic random walk, and the distribution function of the data. `noise` is what
 it would be, in the mean, of as many draws of the data. One line of JSON for each point
 of each sweep. With `--output` lines are appended to a file, and those that it has are
@@ -34,7 +34,7 @@ from ._results import Results
 
 
 VARIANCE = 0.25
-DRAWS = 2**16
+DRAWS = 2**15
 # With the area of a sphere around the origin, up to a constant, as a function of its
 # radius.
 MANIFOLDS: dict[str, tuple[rgen.AbstractManifold, Callable]] = {
@@ -43,12 +43,14 @@ MANIFOLDS: dict[str, tuple[rgen.AbstractManifold, Callable]] = {
     "SO(3)": (rgen.SpecialOrthogonal(3), lambda r: np.sin(r / 2) ** 2),
 }
 # The sweeps: values of T, of the number of steps, and of M. Where the step is not what
-# is looked at, it is 1/400.
+# is looked at, it is 1/200.
 SWEEPS = {
-    "time": [(t, round(400 * t), 0.0) for t in (0.25, 0.5, 0.75, 1, 1.25, 1.5, 2, 3)],
+    "time": [
+        (t, round(200 * t), 0.0) for t in (0.25, 0.5, 0.75, 1.0, 1.25, 1.5, 2.0, 3.0)
+    ],
     "step": [(4.0, n, 0.0) for n in (8, 16, 32, 64, 128, 256, 512)],
-    "error": [(3.0, 1200, m) for m in (0.03, 0.1, 0.3, 1.0)],
-    "error and time": [(t, round(400 * t), 0.3) for t in (1.0, 2.0, 4.0, 8.0)],
+    "error": [(3.0, 600, m) for m in (0.03, 0.1, 0.3, 1.0)],
+    "error and time": [(t, round(200 * t), 0.3) for t in (1.0, 2.0, 4.0, 8.0)],
 }
 
 

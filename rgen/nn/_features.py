@@ -20,9 +20,9 @@ class FourierFeatures(eqx.Module):
     Of the point: its own features $\phi(x)$, and $\sin(w \cdot \phi)$ and
     $\cos(w \cdot \phi)$ with normal frequencies $w$ whose scales are spread
     log-uniformly from 1 to `max_frequency`. Each wave is damped by
-    $e^{-v |w|^2 / 2}$, as the noise has damped that scale of the data: no feature is
-    finer than the field that it is to represent. Of the variance: $\log v$, moved to
-    $[-1, 1]$, and its first eight harmonics.
+    $e^{-c\, v |w|^2 / 2}$, with $c = 1$ as the noise has damped that scale of the
+    density. Of the variance: $\log v$, moved to $[-1, 1]$, and its first eight
+    harmonics.
 
     The frequencies are fixed by `size` and `seed`. They are no parameters, and are not
     trained.
@@ -34,6 +34,9 @@ class FourierFeatures(eqx.Module):
     - `size`: the number of frequencies.
     - `max_frequency`: the largest scale. Features of size $1/w$ in the units of
         $\phi$ are resolved; `1 / sqrt(v_min)` is the finest that there is to see.
+    - `damping`: the number $c$. Between clumps of data that are far apart, the score
+        turns within less than $\sqrt v$, and less damping fits it better; elsewhere the
+        waves that are left fit noise.
     - `seed`: the seed of the frequencies.
     """
 
@@ -42,6 +45,7 @@ class FourierFeatures(eqx.Module):
     v_max: float = eqx.field(static=True)
     size: int = eqx.field(static=True, default=128)
     max_frequency: float = eqx.field(static=True, default=30.0)
+    damping: float = eqx.field(static=True, default=1.0)
     seed: int = eqx.field(static=True, default=0)
 
     @property
@@ -67,7 +71,7 @@ class FourierFeatures(eqx.Module):
         phi = self.manifold.features(x)
         v = v.astype(phi.dtype)
         frequencies = jnp.asarray(self._frequencies, phi.dtype)
-        damping = jnp.exp(-v / 2 * jnp.sum(frequencies**2, axis=1))
+        damping = jnp.exp(-self.damping * v / 2 * jnp.sum(frequencies**2, axis=1))
         sin, cos = sin_cos(frequencies @ phi)
         low, high = math.log(self.v_min), math.log(self.v_max)
         level = 2 * (jnp.log(v) - low) / (high - low) - 1

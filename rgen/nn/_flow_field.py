@@ -23,8 +23,8 @@ class FlowField(eqx.Module):
     - `manifold`: the manifold.
     - `v_min`: the variance at time 1: the square of the finest scale.
     - `width`, `depth`: the size of the network.
-    - `frequencies`, `max_frequency`: the number and the largest scale of the Fourier
-        features.
+    - `frequencies`, `max_frequency`, `damping`: of the Fourier features, their number,
+        largest scale and damping.
     - `parametrisation`: [`rgen.nn.Projected`][], [`rgen.nn.Killing`][] or
         [`rgen.nn.LieAlgebra`][].
     - `key`: the random key of the initial weights.
@@ -45,6 +45,7 @@ class FlowField(eqx.Module):
         depth: int = 4,
         frequencies: int = 128,
         max_frequency: float = 30.0,
+        damping: float = 1.0,
         parametrisation: AbstractParametrisation = Projected(),  # noqa: B008
         key: Key,
     ):
@@ -56,7 +57,7 @@ class FlowField(eqx.Module):
         self.manifold = manifold
         self.parametrisation = parametrisation
         self.features = FourierFeatures(
-            manifold, v_min, 1 + v_min, frequencies, max_frequency
+            manifold, v_min, 1 + v_min, frequencies, max_frequency, damping
         )
         out_size = parametrisation.size(manifold)
         self.network = ResidualMLP(

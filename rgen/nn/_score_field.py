@@ -24,8 +24,8 @@ class ScoreField(eqx.Module):
 
     - `process`: the noising process.
     - `width`, `depth`: the size of the network.
-    - `frequencies`, `max_frequency`: the number and the largest scale of the Fourier
-        features.
+    - `frequencies`, `max_frequency`, `damping`: of the Fourier features, their number,
+        largest scale and damping.
     - `parametrisation`: [`rgen.nn.Projected`][], [`rgen.nn.Killing`][] or
         [`rgen.nn.LieAlgebra`][].
     - `key`: the random key of the initial weights.
@@ -47,6 +47,7 @@ class ScoreField(eqx.Module):
         depth: int = 4,
         frequencies: int = 128,
         max_frequency: float = 30.0,
+        damping: float = 1.0,
         parametrisation: AbstractParametrisation = Projected(),  # noqa: B008
         key: Key,
     ):
@@ -56,7 +57,11 @@ class ScoreField(eqx.Module):
         self.rate = process.rate
         self.parametrisation = parametrisation
         self.features = FourierFeatures(
-            process.manifold, *_ends(process.schedule), frequencies, max_frequency
+            process.manifold,
+            *_ends(process.schedule),
+            frequencies,
+            max_frequency,
+            damping,
         )
         out_size = parametrisation.size(process.manifold)
         self.network = ResidualMLP(
