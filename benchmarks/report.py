@@ -79,8 +79,16 @@ no waves that are finer than a cell.""",
 
 
 def page() -> str:
-    parts = [INTRODUCTION, *earth(), *rotations(), *torus(), *hyperbolic(), *passes()]
-    return "\n\n".join([*(part.strip() for part in parts), *bound()]) + "\n"
+    sections = earth, rotations, torus, hyperbolic, passes, bound
+    parts = [INTRODUCTION, *(part for section in sections for part in section())]
+    return "\n\n".join(part for part in parts if part) + "\n"
+
+
+def figure(name: str, what: str) -> str:
+    """The figure that `benchmarks.figures` makes, where it has been made."""
+    made = (ROOT / "docs" / "assets" / f"{name}.png").exists()
+    command = f"    python -m benchmarks.figures {name}"
+    return f"![{what}](assets/{name}.png)\n\n{what}:\n\n{command}" if made else ""
 
 
 def lines(name: str) -> list[dict]:
@@ -130,7 +138,8 @@ def earth() -> list[str]:
     groups = grouped("earth", "protocol", "method", "dataset")
     if not groups:
         return []
-    parts = [EARTH_TEXT]
+    what = "Learnt densities, with the test points of one split"
+    parts = [EARTH_TEXT, figure("earth", what)]
     for protocol, text in PROTOCOLS.items():
         own = {key[1:]: group for key, group in groups.items() if key[0] == protocol}
         if own:
@@ -211,7 +220,8 @@ one number."""
                     mean(group, "mass", 3),
                 ]
             )
-    return [text, table(head, rows)]
+    what = "Euler angles of the target with 32 components, and of draws of the model"
+    return [text, table(head, rows), figure("rotations", what)]
 
 
 def torus() -> list[str]:
@@ -233,7 +243,8 @@ which the limit is -0.1905, and milliseconds of a training step on two cores.
             group = groups.get((method, dim), [])
             row += [mean(group, "nll_per_dim", 4), mean(group, "step_ms", 0)]
         rows.append(row)
-    return [text, table(" | ".join(head).split(" | "), rows)]
+    what = "Likelihood and time of a step against the dimension"
+    return [text, table(" | ".join(head).split(" | "), rows), figure("torus", what)]
 
 
 def hyperbolic() -> list[str]:
@@ -259,7 +270,8 @@ is better.
         ]
         for (method,), group in groups.items()
     ]
-    return [text, table(head, rows)]
+    what = "Densities on the Poincaré disc, from light to dark, and draws"
+    return [text, table(head, rows), figure("hyperbolic", what)]
 
 
 def passes() -> list[str]:
@@ -315,7 +327,10 @@ points that are at least four times as high as the noise of 32,768 draws.
         ]
         for sweep, (_, of, theory) in logs.items()
     ]
-    return [text, table(head, rows)]
+    what = "Each term of the bound, and the error as it was measured"
+    walk = "A geodesic step, and a path of the geodesic random walk"
+    figures = figure("bound", what), figure("trajectory", walk)
+    return [text, table(head, rows), *figures]
 
 
 def slope(group: list[dict], of) -> str:

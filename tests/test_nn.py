@@ -1,4 +1,5 @@
 import io
+from functools import partial
 
 import equinox as eqx
 import jax
@@ -185,6 +186,15 @@ def test_features_are_smooth_on_the_manifold(name):
         # The same at the same point: rounding, times the largest frequency.
         turned = at(x + 2 * np.pi, jnp.array(1e-4))
         np.testing.assert_allclose(first, turned, atol=1e-4)
+
+
+def test_damping_is_that_of_a_smaller_variance():
+    make = partial(rgen.nn.FourierFeatures, S2, 1e-4, 5.0, 8, 30.0)
+    x = points(S2, 1)[0]
+    waves = slice(3, 3 + 2 * 8)
+    quarter = make(damping=0.25)(x, jnp.array(0.04))[waves]
+    np.testing.assert_allclose(quarter, make()(x, jnp.array(0.01))[waves], atol=1e-6)
+    assert jnp.max(jnp.abs(quarter - make()(x, jnp.array(0.04))[waves])) > 0.01
 
 
 # Parameters as data
