@@ -36,13 +36,13 @@ from ._training import (
 SO3 = rgen.SpecialOrthogonal(3)
 # A twentieth of the variance of a component: it costs 0.002 nats.
 RESOLUTION = 2.5e-4
-BATCH = 512
+BATCH = 1024
 # Components are far apart, compared to their width.
 SIZE: dict[str, Any] = dict(
-    width=256, depth=4, frequencies=64, max_frequency=8.0, damping=0.25
+    width=256, depth=4, frequencies=128, max_frequency=8.0, damping=0.25
 )
 SAMPLER = rgen.ReverseSDE(steps=100)
-TOLERANCE: dict[str, Any] = dict(rtol=1e-3, atol=1e-3)
+TOLERANCE: dict[str, Any] = dict(rtol=1e-4, atol=1e-4)
 
 
 def target(components, key):
@@ -66,7 +66,7 @@ def rsgm(truth, steps, key):
     )
     law = rgen.ScoreModel(field, process, rgen.ProbabilityFlow(**TOLERANCE), SAMPLER)
     draw = draws(truth, BATCH)
-    return train(law, denoising, draw, key, steps=steps or 30_000)[:2]
+    return train(law, denoising, draw, key, steps=steps or 25_000)[:2]
 
 
 def exp_wrapped(truth, steps, key):
@@ -78,7 +78,7 @@ def exp_wrapped(truth, steps, key):
     field = rgen.nn.ScoreField(process, key=init_key, **SIZE)
     law = rgen.ScoreModel(field, process, rgen.ProbabilityFlow(**TOLERANCE), SAMPLER)
     draw = InChart(chart, draws(truth, BATCH))
-    law, seconds, _ = train(law, denoising, draw, key, steps=steps or 30_000)
+    law, seconds, _ = train(law, denoising, draw, key, steps=steps or 25_000)
     return rgen.baselines.Pushforward(chart, law), seconds
 
 
@@ -87,7 +87,7 @@ def flow_matching(truth, steps, key):
     field = rgen.nn.FlowField(SO3, v_min=RESOLUTION, key=init_key, **SIZE)
     law = rgen.baselines.Flow(rgen.Uniform(SO3), field, **TOLERANCE)
     draw = draws(truth, BATCH)
-    return train(law, matching, draw, key, steps=steps or 30_000)[:2]
+    return train(law, matching, draw, key, steps=steps or 25_000)[:2]
 
 
 def moser_flow(truth, steps, key):
@@ -95,7 +95,7 @@ def moser_flow(truth, steps, key):
     field = rgen.nn.FlowField(SO3, v_min=RESOLUTION, key=init_key, **SIZE)
     law = rgen.baselines.MoserFlow(SO3, field, **TOLERANCE)
     draw = draws(truth, BATCH)
-    return train(law, moser, draw, key, steps=steps or 30_000)[:2]
+    return train(law, moser, draw, key, steps=steps or 25_000)[:2]
 
 
 METHODS = {
