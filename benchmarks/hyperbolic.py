@@ -23,9 +23,10 @@ import jax.random as jr
 
 import rgen
 
+from ._exp_wrapped import exp_wrapped as exp_wrapped_model
 from ._quality import quality
 from ._results import Results
-from ._training import InChart, denoising, draws, score_matching, train
+from ._training import draws, score_matching, train
 
 
 PLANE = rgen.Hyperbolic(2)
@@ -34,6 +35,7 @@ RESOLUTION = 4e-4
 BATCH = 512
 SIZE: dict[str, Any] = dict(width=128, depth=3, frequencies=128, max_frequency=10.0)
 FLOW = rgen.ProbabilityFlow(rtol=1e-4, atol=1e-4)
+SAMPLER = rgen.ReverseSDE(steps=100)
 LIMIT = rgen.WrappedNormal(PLANE, PLANE.origin, 1.0)
 
 
@@ -53,22 +55,14 @@ def rsgm(truth, steps, key):
     schedule = rgen.LogUniformSchedule(RESOLUTION, 8.0)
     process = rgen.Langevin(PLANE, schedule, LIMIT, steps=50)
     score = rgen.nn.ScoreField(process, key=init_key, **SIZE)
-    law = rgen.ScoreModel(score, process, FLOW)
+    law = rgen.ScoreModel(score, process, FLOW, SAMPLER)
     loss = eqx.Partial(score_matching, rgen.losses.implicit)
     return train(law, loss, draws(truth, BATCH), key, steps=steps or 6000)[:2]
 
 
 def exp_wrapped(truth, steps, key):
-    """A Euclidean score field in the tangent space of the origin."""
-    init_key, key = jr.split(key)
-    chart = rgen.baselines.ExponentialChart(PLANE, PLANE.origin)
-    schedule = rgen.LogUniformSchedule(RESOLUTION, 15.0)
-    process = rgen.OrnsteinUhlenbeck(rgen.Euclidean(2), schedule)
-    score = rgen.nn.ScoreField(process, key=init_key, **SIZE)
-    law = rgen.ScoreModel(score, process, FLOW)
-    draw = InChart(chart, draws(truth, BATCH))
-    law, seconds, _ = train(law, denoising, draw, key, steps=steps or 6000)
-    return rgen.baselines.Pushforward(chart, law), seconds
+    settings = dict(batch=BATCH, steps=steps or 6000)
+    return exp_wrapped_model(truth, RESOLUTION, SIZE, FLOW, SAMPLER, key, **settings)
 
 
 METHODS = {"rsgm": rsgm, "exp_wrapped": exp_wrapped}

@@ -32,6 +32,8 @@ NAMES = {
     "implicit": "RSGM, implicit loss",
     "moser": "Moser flow",
 }
+# Of a model whose target is known.
+FIT = ["rgen", "ceiling", "gap", "evaluations: density", "draw", "integral"]
 DATASETS = ["volcano", "earthquake", "flood", "fire"]
 MANIFOLDS = ["circle", "sphere", "SO(3)"]
 
@@ -129,6 +131,18 @@ def mean(group: list[dict], field: str, digits: int) -> str:
     return f"{np.mean(values):.{digits}f}" if values else ""
 
 
+def fit(group: list[dict]) -> list[str]:
+    """The columns [`FIT`][] of results that `benchmarks._quality` has written."""
+    return [
+        interval([line["log_likelihood"] for line in group], 3),
+        mean(group, "ceiling", 3),
+        mean(group, "gap", 3),
+        mean(group, "density_evaluations", 0),
+        mean(group, "sample_evaluations", 0),
+        mean(group, "mass", 3),
+    ]
+
+
 def methods_in(groups: dict[tuple, list[dict]], first: int = 0) -> list[str]:
     found = {key[first] for key in groups}
     return [name for name in NAMES if name in found]
@@ -197,8 +211,7 @@ step.
 
 Evaluations are of the network, for one density and for one draw. The paper states
 one number."""
-    head = ["K", "", "paper", "evaluations", "rgen", "ceiling", "gap"]
-    head += ["evaluations: density", "draw", "integral"]
+    head = ["K", "", "paper", "evaluations", *FIT]
     rows = []
     for components in sorted({key[0] for key in groups}):
         for method in methods_in(groups, 1):
@@ -212,12 +225,7 @@ one number."""
                     NAMES[method],
                     published,
                     str(count),
-                    interval([line["log_likelihood"] for line in group]),
-                    mean(group, "ceiling", 3),
-                    mean(group, "gap", 3),
-                    mean(group, "density_evaluations", 0),
-                    mean(group, "sample_evaluations", 0),
-                    mean(group, "mass", 3),
+                    *fit(group),
                 ]
             )
     what = "Euler angles of the target with 32 components, and of draws of the model"
@@ -257,19 +265,8 @@ Mean log-likelihood of a mixture of four wrapped normals on $\\mathbb H^2$; high
 is better.
 
     python -m benchmarks.hyperbolic --method rsgm exp_wrapped"""
-    head = ["", "rgen", "ceiling", "gap", "evaluations: density", "draw", "integral"]
-    rows = [
-        [
-            NAMES[method],
-            interval([line["log_likelihood"] for line in group]),
-            mean(group, "ceiling", 3),
-            mean(group, "gap", 3),
-            mean(group, "density_evaluations", 0),
-            mean(group, "sample_evaluations", 0),
-            mean(group, "mass", 3),
-        ]
-        for (method,), group in groups.items()
-    ]
+    head = ["", *FIT]
+    rows = [[NAMES[method], *fit(group)] for (method,), group in groups.items()]
     what = "Densities on the Poincaré disc, from light to dark, and draws"
     return [text, table(head, rows), figure("hyperbolic", what)]
 

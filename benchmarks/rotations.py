@@ -21,10 +21,10 @@ import jax.random as jr
 
 import rgen
 
+from ._exp_wrapped import exp_wrapped as exp_wrapped_model
 from ._quality import quality
 from ._results import Results
 from ._training import (
-    InChart,
     denoising,
     draws,
     flow_matching as matching,
@@ -43,6 +43,7 @@ SIZE: dict[str, Any] = dict(
 )
 SAMPLER = rgen.ReverseSDE(steps=100)
 TOLERANCE: dict[str, Any] = dict(rtol=1e-4, atol=1e-4)
+FLOW = rgen.ProbabilityFlow(**TOLERANCE)
 
 
 def target(components, key):
@@ -64,22 +65,14 @@ def rsgm(truth, steps, key):
     field = rgen.nn.ScoreField(
         process, parametrisation=rgen.nn.LieAlgebra(), key=init_key, **SIZE
     )
-    law = rgen.ScoreModel(field, process, rgen.ProbabilityFlow(**TOLERANCE), SAMPLER)
+    law = rgen.ScoreModel(field, process, FLOW, SAMPLER)
     draw = draws(truth, BATCH)
     return train(law, denoising, draw, key, steps=steps or 25_000)[:2]
 
 
 def exp_wrapped(truth, steps, key):
-    """A Euclidean score field in the tangent space of the identity."""
-    init_key, key = jr.split(key)
-    chart = rgen.baselines.ExponentialChart(SO3, SO3.origin)
-    schedule = rgen.LogUniformSchedule(RESOLUTION, 15.0)
-    process = rgen.OrnsteinUhlenbeck(rgen.Euclidean(3), schedule)
-    field = rgen.nn.ScoreField(process, key=init_key, **SIZE)
-    law = rgen.ScoreModel(field, process, rgen.ProbabilityFlow(**TOLERANCE), SAMPLER)
-    draw = InChart(chart, draws(truth, BATCH))
-    law, seconds, _ = train(law, denoising, draw, key, steps=steps or 25_000)
-    return rgen.baselines.Pushforward(chart, law), seconds
+    settings = dict(batch=BATCH, steps=steps or 25_000)
+    return exp_wrapped_model(truth, RESOLUTION, SIZE, FLOW, SAMPLER, key, **settings)
 
 
 def flow_matching(truth, steps, key):
