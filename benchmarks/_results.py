@@ -4,6 +4,17 @@ import json
 import os
 import pathlib
 
+import jax
+
+
+def machine() -> dict[str, object]:
+    """What a time was measured on."""
+    try:
+        cores = len(os.sched_getaffinity(0))
+    except AttributeError:  # not on every system
+        cores = os.cpu_count()
+    return {"backend": jax.default_backend(), "cores": cores}
+
 
 class Results:
     """The lines of a file, one object each. With no file, what is written goes to the

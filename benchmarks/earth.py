@@ -11,14 +11,14 @@ blurred by, by choice on validation; `train_seconds` is wall-clock time, with
 compilation and the selection of the model on validation. The model that is tested is
 the one, of eight that are seen at equal intervals of its training, whose validation NLL
 is lowest. `wasserstein`, in radians, and `squared_mmd`, of the heat kernel at 0.01, are
-between the test points and as many draws of the model. `cores` is the number that the
-process may use. With `--output` lines are appended to a file, and those that it has are
-not run again.
+between the test points and as many draws of the model. The first seed of a run includes
+compilation. With `--output` lines are appended to a file, and those that it has are not
+run again.
 """
 
 import argparse
 import math
-import os
+import sys
 import time
 from collections.abc import Callable
 from typing import Any, NamedTuple
@@ -31,8 +31,9 @@ import jax.random as jr
 import rgen
 
 from ._moser import log_density, negative_mass
-from ._results import Results
+from ._results import Results, machine
 from ._training import (
+    InChart,
     denoising,
     draws,
     ensemble,
@@ -112,7 +113,11 @@ def rsgm(data, validation, setting, key):
     score = rgen.nn.Ensemble(eqx.filter_vmap(member)(jr.split(init_key, MEMBERS)))
     law = rgen.ScoreModel(score, process, FLOW)
     draw = minibatches(data, BATCH)
-    value = lambda law: nll(law.log_prob, validation)
+
+    def value(law):
+        found = nll(law.log_prob, validation)
+        return math.inf if math.isnan(found) else found
+
     best = lambda law: min((coarser(law, factor) for factor in BLURS), key=value)
     evaluate = lambda law: value(best(law))
     law, seconds, _ = train(
@@ -126,7 +131,7 @@ def coarser(law, factor):
     schedule = law.process.schedule
     t0 = math.log(factor) / math.log(schedule.v_max / schedule.v_min)
     process = rgen.Brownian(SPHERE, rgen.CoarseSchedule(schedule, t0))
-    return rgen.ScoreModel(law.score, process, law.flow)
+    return eqx.tree_at(lambda law: law.process, law, process)
 
 
 def stereographic(data, validation, setting, key):
@@ -141,8 +146,8 @@ def stereographic(data, validation, setting, key):
     process = rgen.OrnsteinUhlenbeck(rgen.Euclidean(2), schedule)
     score = rgen.nn.ScoreField(process, key=init_key, **_size(128, setting))
     law = rgen.ScoreModel(score, process, FLOW)
-    # The chart is not trained, nor differentiated in.
-    draw = minibatches(jax.vmap(chart.to_chart)(data), BATCH)
+    # On blurred points, for towards the pole the blur of the chart is a finer one.
+    draw = InChart(chart, Blurred(minibatches(data, BATCH), setting.resolution))
     y = jax.vmap(chart.to_chart)(validation)
     law, seconds = _train(law, denoising, draw, y, key, setting.steps)
     return rgen.baselines.Pushforward(chart, law), seconds
@@ -153,25 +158,25 @@ def flow_matching(data, validation, setting, key):
     field = _flow_field(setting, init_key)
     law = rgen.baselines.Flow(rgen.Uniform(SPHERE), field, rtol=1e-4, atol=1e-4)
     draw = Blurred(minibatches(data, BATCH), setting.resolution)
-    return _train(law, matching, draw, validation, key, 3 * setting.steps // 2)
+    return _train(law, matching, draw, validation, key, max(1, 3 * setting.steps // 2))
 
 
 def moser_flow(data, validation, setting, key):
     init_key, key = jr.split(key)
     law = rgen.baselines.MoserFlow(SPHERE, _flow_field(setting, init_key))
     draw = Blurred(minibatches(data, BATCH), setting.resolution)
-    return _train(law, moser, draw, validation, key, setting.steps // 2)
+    return _train(law, moser, draw, validation, key, max(1, setting.steps // 2))
 
 
 def normalizing_flow(data, validation, setting, key):
     """By maximum likelihood."""
     init_key, key = jr.split(key)
-    field = rgen.nn.FlowField(
-        SPHERE, width=96, depth=3, frequencies=64, max_frequency=20.0, key=init_key
-    )
-    law = rgen.baselines.Flow(rgen.Uniform(SPHERE), field, rtol=1e-3, atol=1e-3)
+    base, field = rgen.Uniform(SPHERE), _flow_field(setting, init_key)
+    coarse = rgen.baselines.Flow(base, field, rtol=1e-3, atol=1e-3)
     draw = Blurred(minibatches(data, 256), setting.resolution)
-    return _train(law, likelihood, draw, validation, key, setting.steps // 8)
+    steps = max(1, setting.steps // 8)
+    law, seconds = _train(coarse, likelihood, draw, validation, key, steps)
+    return rgen.baselines.Flow(base, law.field, rtol=1e-4, atol=1e-4), seconds
 
 
 METHODS = {
@@ -208,8 +213,13 @@ def blur(law):
 
 
 def sample_metrics(law, test, key):
-    """Of as many draws as there are test points."""
-    drawn = draws(law, len(test))(key)
+    """Of as many draws as there are test points; none where a sampler gives up."""
+    try:
+        drawn = jax.block_until_ready(draws(law, len(test))(key))
+    except eqx.EquinoxRuntimeError as error:
+        # The likelihoods of long training are not to be lost for it.
+        print(f"no draws: {error}", file=sys.stderr)
+        return dict(wasserstein=None, squared_mmd=None)
     mmd = rgen.metrics.squared_mmd(SPHERE, drawn, test, MMD_VARIANCE)
     distance = rgen.metrics.wasserstein(SPHERE, drawn, test)
     return dict(wasserstein=round(distance, 4), squared_mmd=round(float(mmd), 5))
@@ -266,7 +276,7 @@ def main():
             law, seconds = METHODS[name](data, validation, setting, train_key)
             results.write(
                 **line,
-                cores=len(os.sched_getaffinity(0)),
+                **machine(),
                 train_seconds=round(seconds, 1),
                 val_nll=round(nll(log_density(law), validation, 64), 4),
                 test_nll=round(nll(log_density(law), test, 64), 4),

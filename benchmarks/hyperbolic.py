@@ -25,7 +25,7 @@ import rgen
 
 from ._exp_wrapped import exp_wrapped as exp_wrapped_model
 from ._quality import quality
-from ._results import Results
+from ._results import Results, machine
 from ._training import draws, score_matching, train
 
 
@@ -52,8 +52,8 @@ def target():
 
 def rsgm(truth, steps, key):
     init_key, key = jr.split(key)
-    schedule = rgen.LogUniformSchedule(RESOLUTION, 8.0)
-    process = rgen.Langevin(PLANE, schedule, LIMIT, steps=50)
+    schedule = rgen.LogUniformSchedule(RESOLUTION, 6.0)
+    process = rgen.Langevin(PLANE, schedule, LIMIT, steps=150)
     score = rgen.nn.ScoreField(process, key=init_key, **SIZE)
     law = rgen.ScoreModel(score, process, FLOW, SAMPLER)
     loss = eqx.Partial(score_matching, rgen.losses.implicit)
@@ -85,6 +85,7 @@ def main():
         law, seconds = METHODS[name](target(), args.steps, train_key)
         results.write(
             **line,
+            **machine(),
             train_seconds=round(seconds, 1),
             **quality(law, target(), LIMIT, test_key),
         )

@@ -104,7 +104,7 @@ def mean_passes(f, each):
     return {kind: sum(c[kind] for c in counts) / len(counts) for kind in counts[0]}
 
 
-def log_density(law):
+def density_of(law):
     """A Moser flow is asked for its ratio: its density may be negative somewhere."""
     if isinstance(law, rgen.baselines.MoserFlow):
         return law.ratio
@@ -135,7 +135,7 @@ def main():
         results.write(
             **line,
             training=mean_passes(gradient, points),
-            density=mean_passes(log_density(law), points),
+            density=mean_passes(density_of(law), points),
             sample=mean_passes(law.sample, keys),
         )
 

@@ -23,7 +23,7 @@ import rgen
 
 from ._exp_wrapped import exp_wrapped as exp_wrapped_model
 from ._quality import quality
-from ._results import Results
+from ._results import Results, machine
 from ._training import (
     denoising,
     draws,
@@ -42,6 +42,7 @@ SIZE: dict[str, Any] = dict(
     width=256, depth=4, frequencies=128, max_frequency=8.0, damping=0.25
 )
 SAMPLER = rgen.ReverseSDE(steps=100)
+FRAME = rgen.nn.LieAlgebra()
 TOLERANCE: dict[str, Any] = dict(rtol=1e-4, atol=1e-4)
 FLOW = rgen.ProbabilityFlow(**TOLERANCE)
 
@@ -62,9 +63,7 @@ def target(components, key):
 def rsgm(truth, steps, key):
     init_key, key = jr.split(key)
     process = rgen.Brownian(SO3, rgen.LogUniformSchedule(RESOLUTION, 5.0))
-    field = rgen.nn.ScoreField(
-        process, parametrisation=rgen.nn.LieAlgebra(), key=init_key, **SIZE
-    )
+    field = rgen.nn.ScoreField(process, parametrisation=FRAME, key=init_key, **SIZE)
     law = rgen.ScoreModel(field, process, FLOW, SAMPLER)
     draw = draws(truth, BATCH)
     return train(law, denoising, draw, key, steps=steps or 25_000)[:2]
@@ -77,7 +76,7 @@ def exp_wrapped(truth, steps, key):
 
 def flow_matching(truth, steps, key):
     init_key, key = jr.split(key)
-    field = rgen.nn.FlowField(SO3, v_min=RESOLUTION, key=init_key, **SIZE)
+    field = _flow_field(init_key)
     law = rgen.baselines.Flow(rgen.Uniform(SO3), field, **TOLERANCE)
     draw = draws(truth, BATCH)
     return train(law, matching, draw, key, steps=steps or 25_000)[:2]
@@ -85,10 +84,15 @@ def flow_matching(truth, steps, key):
 
 def moser_flow(truth, steps, key):
     init_key, key = jr.split(key)
-    field = rgen.nn.FlowField(SO3, v_min=RESOLUTION, key=init_key, **SIZE)
+    field = _flow_field(init_key)
     law = rgen.baselines.MoserFlow(SO3, field, **TOLERANCE)
     draw = draws(truth, BATCH)
     return train(law, moser, draw, key, steps=steps or 25_000)[:2]
+
+
+def _flow_field(key):
+    kwargs = dict(v_min=RESOLUTION, parametrisation=FRAME, key=key)
+    return rgen.nn.FlowField(SO3, **kwargs, **SIZE)
 
 
 METHODS = {
@@ -119,6 +123,7 @@ def main():
         law, seconds = METHODS[name](truth, args.steps, train_key)
         results.write(
             **line,
+            **machine(),
             train_seconds=round(seconds, 1),
             **quality(law, truth, rgen.Uniform(SO3), test_key),
         )

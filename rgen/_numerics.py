@@ -41,9 +41,10 @@ def _split(s: Array) -> tuple[Array, Array, Array]:
 def sin_cos(x: Array) -> tuple[Array, Array]:
     """The sine and the cosine of each entry of `x`.
 
-    In float32 by polynomials, with errors of one rounding and, from |x| = 1e4 on, of
-    what one rounding of `x` does: on CPU, XLA's own call a function for each entry and
-    take several times as long (`benchmarks/features.py`).
+    In float32 by polynomials, with errors of one rounding for |x| up to 1e4; from 1e7
+    on, where rounding moves `x` by a radian, of the result nothing but its range is
+    right. On CPU, XLA's own call a function for each entry and take several times as
+    long (`benchmarks/features.py`).
     """
     if x.dtype != jnp.float32:
         return jnp.sin(x), jnp.cos(x)
@@ -52,6 +53,8 @@ def sin_cos(x: Array) -> tuple[Array, Array]:
     r = x
     for part in _QUARTER:
         r = r - quarters * part
+    # A little more than an eighth of a turn: by so much can rounding miss.
+    r = jnp.clip(r, -0.8, 0.8)
     s = r * r
     sin = r * polynomial(s, [(-1) ** k / math.factorial(2 * k + 1) for k in range(5)])
     cos = polynomial(s, [(-1) ** k / math.factorial(2 * k) for k in range(6)])

@@ -9,7 +9,7 @@ import pytest
 from helpers import sphere_rule
 
 import rgen
-from benchmarks import report, wasserstein_bound
+from benchmarks import _quality, report, rotations, wasserstein_bound
 from benchmarks._evaluations import density_evaluations, sample_evaluations
 from benchmarks._moser import log_density, negative_mass
 from benchmarks._passes import Counted, passes
@@ -90,7 +90,7 @@ def trained(**kwargs):
 
 
 def test_training_averages_what_it_fits_and_leaves_the_rest_alone():
-    model = trained(steps=400, decay=0.05)
+    model = trained(steps=400)
     # The mean of a few dozen iterates, each of which follows batches of eight.
     assert model.value == pytest.approx(3, abs=0.3)
     assert model.other == 5
@@ -163,13 +163,28 @@ def test_the_positive_part_of_a_moser_flow_is_normalised():
     law = rgen.baselines.MoserFlow(S2, field)
     x, w = sphere_rule(200)
     density = jax.vmap(log_density(law))(jnp.asarray(x, jnp.float32))
-    # The mean of max(1 + 6 z, 0) for z uniform on [-1, 1] is 49 / 24. 16,384 points
-    # find it to within 2 %, at four standard errors.
-    assert np.sum(w * np.exp(density)) == pytest.approx(1, rel=0.05)
-    assert negative_mass(law)["negative_mass"] == pytest.approx(25 / 24, rel=0.05)
+    # The mean of max(1 + 6 z, 0) for z uniform on [-1, 1] is 49 / 24. That of what is
+    # added has a standard error of 0.012 over 16,384 points.
+    assert np.sum(w * np.exp(density)) == pytest.approx(1, rel=0.03)
+    assert negative_mass(law)["negative_mass"] == pytest.approx(25 / 24, abs=0.05)
     positive = x[:, 2] > 0
     top = np.log((1 + 6 * x[positive, 2]) * 24 / 49 / (4 * np.pi))
-    np.testing.assert_allclose(density[positive], top, atol=0.05)
+    np.testing.assert_allclose(density[positive], top, atol=0.03)
+
+
+def test_a_moser_flow_without_negative_mass_is_left_as_it_is():
+    # Of the ratio 2 k exp(k (z - 1)), a bump so narrow that hardly a uniform point sees
+    # it: div(g grad z) is the derivative of (1 - z^2) g, which is 1 + z less the
+    # integral of the ratio from -1 on.
+    k = 1000.0
+
+    def field(x, t):
+        low = 1 - x[2]
+        g = -(2 * jnp.expm1(-k * low) + low) / (low * (1 + x[2]))
+        return g * S2.to_tangent(x, jnp.array([0.0, 0.0, 1.0]))
+
+    law = rgen.baselines.MoserFlow(S2, field)
+    assert negative_mass(law)["negative_mass"] == pytest.approx(0, abs=1e-3)
 
 
 @pytest.mark.parametrize("manifold", wasserstein_bound.MANIFOLDS)
@@ -187,3 +202,57 @@ def test_radial_law_of_the_data(manifold):
     # are moved by 0.1 is 0.1.
     assert law.distance(radii) < 3 * law.noise(n)
     assert law.distance(radii + 0.1) == pytest.approx(0.1, abs=3 * law.noise(n))
+
+
+def test_the_target_itself_has_no_gap_and_the_mass_one(monkeypatch):
+    monkeypatch.setattr(_quality, "density_evaluations", lambda law, x: jnp.array(1))
+    monkeypatch.setattr(_quality, "sample_evaluations", lambda law, key: jnp.array(1))
+    truth = rotations.target(16, jr.key(0))
+    found = _quality.quality(truth, truth, rgen.Uniform(rotations.SO3), jr.key(1))
+    assert found["gap"] == 0 and found["gap_error"] == 0
+    # The weights are 2 p / (p + u): each of 4,096 has a variance below one.
+    assert found["mass"] == pytest.approx(1, abs=3 * 2 / 4096**0.5)
+    # Both are means of log p, of a standard deviation near 1.3, over 4,096 draws.
+    difference = found["sample_log_likelihood"] - found["ceiling"]
+    assert abs(difference) < 4 * 1.3 * (2 / 4096) ** 0.5
+    # The entropy of apart components of the scale 0.0707 is known, and they overlap.
+    apart = -3 * np.log(0.0707 * np.sqrt(2 * np.pi * np.e)) - np.log(16)
+    assert apart - 0.1 < found["ceiling"] < apart + 0.2
+
+
+@pytest.fixture
+def results_folder(tmp_path, monkeypatch):
+    monkeypatch.setattr(report, "RESULTS", tmp_path)
+
+    def write(name, *lines):
+        text = "".join(json.dumps(line) + "\n" for line in lines)
+        (tmp_path / f"{name}.jsonl").write_text(text)
+
+    return write
+
+
+def test_the_report_takes_one_line_for_each_case_of_the_default_settings(
+    results_folder,
+):
+    line = {"method": "moser_flow", "steps": 1000}
+    results_folder("passes", line)
+    assert report.lines("passes") == [line]
+    results_folder("passes", line, {"method": "rsgm", "steps": 10})
+    with pytest.raises(ValueError, match=r"passes\.jsonl: expected lines with"):
+        report.lines("passes")
+    results_folder("passes", line, line)
+    with pytest.raises(ValueError, match=r"line 2: expected"):
+        report.lines("passes")
+
+
+def test_intervals_and_slopes_of_the_report():
+    # Student's quantile for two degrees of freedom is 4.303.
+    assert report.interval([1.0, 2.0, 3.0]) == "2.00 ± 2.48 (3)"
+    assert report.interval([1.0]) == "1.00 (1)"
+    assert report.interval([]) == ""
+    group = [{"w1": 0.1 * 2.0**k, "noise": 0.01, "x": k} for k in range(-3, 4)]
+    # The first two are in the noise.
+    group[0]["w1"] = 1.0e-3
+    slope = report.slope(group, lambda line: line["x"] * np.log(2))
+    assert slope == "1.00"
+    assert report.slope(group[:2], lambda line: line["x"]) == ""

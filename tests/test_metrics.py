@@ -13,7 +13,7 @@ from helpers import MANIFOLDS, draws, points
 import rgen
 
 
-# Hyperbolic space is not compact, SO(4) has no kernel in closed form.
+# One of each kind of kernel.
 WITH_KERNEL = ["Torus(2)", "Sphere(2)", "SO(3)", "Hyperbolic(2)", "Product"]
 
 

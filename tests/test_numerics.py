@@ -152,5 +152,10 @@ def test_derivatives_of_sine_and_cosine(dtype, eps):
     np.testing.assert_allclose(third, expected, atol=4 * eps)
 
 
+def test_sine_and_cosine_of_large_numbers_stay_in_their_range():
+    x = jnp.geomspace(1e4, 1e38, 20_000)
+    assert np.max(np.abs(_numerics.sin_cos(x))) <= 1
+
+
 def test_sine_and_cosine_of_no_number():
     assert np.isnan(_numerics.sin_cos(jnp.array([jnp.nan, jnp.inf]))).all()

@@ -42,6 +42,11 @@ class Ensemble(eqx.Module):
             )
         self.members = members
 
+    @property
+    def size(self) -> int:
+        """The number of members."""
+        return len(jax.tree.leaves(eqx.filter(self.members, eqx.is_array))[0])
+
     @typed
     def __call__(self, x: Point, t: Scalar) -> Tangent:
         """The mean of the members at the point `x` and the time `t`, a tangent vector
