@@ -349,6 +349,10 @@ the data against each term of the bound $C\\,(e^{-\\lambda_1 T} + \\sqrt{T/2}\\,
 e^T \\gamma^{1/2})$ of De Bortoli et al. 2022. Slopes are least squares on the
 points that are at least four times as high as the noise of 32,768 draws.
 
+Theory and measurement part in two places: the error falls with the step itself, not
+with its root, as it does for weak errors; and that of a planted error does not grow
+with $T$, since the reversed process forgets it as it goes.
+
     python -m benchmarks.wasserstein_bound --manifold circle sphere 'SO(3)'"""
     head = ["", *MANIFOLDS, "the bound"]
     rows = [
