@@ -163,7 +163,8 @@ def flow_matching(data, validation, setting, key):
 
 def moser_flow(data, validation, setting, key):
     init_key, key = jr.split(key)
-    law = rgen.baselines.MoserFlow(SPHERE, _flow_field(setting, init_key))
+    field = _flow_field(setting, init_key)
+    law = rgen.baselines.MoserFlow(SPHERE, field, rtol=1e-4, atol=1e-4)
     draw = Blurred(minibatches(data, BATCH), setting.resolution)
     return _train(law, moser, draw, validation, key, max(1, setting.steps // 2))
 
