@@ -34,19 +34,18 @@ def quality(
     most of them for a density.
     """
     test_key, other_key, sample_key = jr.split(key, 3)
-    density = log_density(law)
     test = draws(truth, TEST)(test_key)
-    ceiling, found = log_probs(truth.log_prob, test), log_probs(density, test)
-    gap = ceiling - found
     x = jnp.concatenate([test, draws(everywhere, TEST)(other_key)])
-    proposal = jnp.logaddexp(*(log_probs(p.log_prob, x) for p in (truth, everywhere)))
-    weights = 2 * jnp.exp(log_probs(density, x) - proposal)
+    log_p, log_q = log_probs(truth.log_prob, x), log_probs(log_density(law), x)
+    gap = log_p[:TEST] - log_q[:TEST]
+    proposal = jnp.logaddexp(log_p, log_probs(everywhere.log_prob, x))
+    weights = 2 * jnp.exp(log_q - proposal)
     few = jr.split(sample_key, 256)
     evaluations = _map(density_evaluations, law, test[:256])
     drawn = draws(law, TEST)(sample_key)
     return dict(
-        ceiling=_mean(ceiling),
-        log_likelihood=_mean(found),
+        ceiling=_mean(log_p[:TEST]),
+        log_likelihood=_mean(log_q[:TEST]),
         gap=_mean(gap),
         gap_error=round(float(jnp.std(gap)) / TEST**0.5, 4),
         mass=_mean(weights),

@@ -3,6 +3,7 @@
 import json
 import os
 import pathlib
+from collections.abc import Iterable, Iterator
 
 import jax
 
@@ -40,6 +41,13 @@ class Results:
 
     def missing(self, **case: object) -> bool:
         return self._name(case) not in self.done
+
+    def todo(self, cases: Iterable[tuple]) -> Iterator[dict]:
+        """Those of the cases that are missing, by field."""
+        for values in cases:
+            line = dict(zip(self.case, values, strict=True))
+            if self.missing(**line):
+                yield line
 
     def write(self, **line: object) -> None:
         self.done.add(self._name(line))

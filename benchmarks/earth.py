@@ -268,19 +268,18 @@ def main():
         split_key, train_key = jr.split(jr.key(seed))
         sample_key = jr.fold_in(train_key, 1)
         parts = split(args.protocol, split_key, DATASETS[args.dataset]())
-        for name in args.method:
-            named = name, args.dataset, args.protocol, seed, args.resolution, args.steps
-            line = dict(zip(case, named, strict=True))
-            if not results.missing(**line):
-                continue
+        shared = args.dataset, args.protocol, seed, args.resolution, args.steps
+        for line in results.todo((name, *shared) for name in args.method):
             data, validation, test = parts
-            law, seconds = METHODS[name](data, validation, setting, train_key)
+            method = METHODS[line["method"]]
+            law, seconds = method(data, validation, setting, train_key)
+            density = log_density(law)
             results.write(
                 **line,
                 **machine(),
                 train_seconds=round(seconds, 1),
-                val_nll=round(nll(log_density(law), validation, 64), 4),
-                test_nll=round(nll(log_density(law), test, 64), 4),
+                val_nll=round(nll(density, validation, 64), 4),
+                test_nll=round(nll(density, test, 64), 4),
                 **sample_metrics(law, test, sample_key),
                 **negative_mass(law),
                 **blur(law),

@@ -77,10 +77,9 @@ def main():
     args = parser.parse_args()
     case = "method", "seed", "steps"
     results = Results(args.output, case)
-    for name, seed in itertools.product(args.method, args.seed):
-        line = dict(zip(case, (name, seed, args.steps), strict=True))
-        if not results.missing(**line):
-            continue
+    cases = itertools.product(args.method, args.seed, [args.steps])
+    for line in results.todo(cases):
+        name, seed, _ = line.values()
         train_key, test_key = jr.split(jr.key(seed))
         law, seconds = METHODS[name](target(), args.steps, train_key)
         results.write(

@@ -123,11 +123,8 @@ def main():
     data = rgen.datasets.populated_places()
     points = rgen.datasets.minibatch(key, data, POINTS)
     keys = jr.split(key, POINTS)
-    for name in args.method:
-        line = dict(zip(case, (name, args.steps), strict=True))
-        if not results.missing(**line):
-            continue
-        law, loss = METHODS[name](init_key)
+    for line in results.todo((name, args.steps) for name in args.method):
+        law, loss = METHODS[line["method"]](init_key)
         batches = minibatches(data, BATCH)
         law, _, _ = train(law, loss, batches, train_key, steps=args.steps)
         law = counted(law)

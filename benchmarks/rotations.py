@@ -113,11 +113,9 @@ def main():
     args = parser.parse_args()
     case = "method", "components", "seed", "steps"
     results = Results(args.output, case)
-    everything = itertools.product(args.method, args.components, args.seed)
-    for name, components, seed in everything:
-        line = dict(zip(case, (name, components, seed, args.steps), strict=True))
-        if not results.missing(**line):
-            continue
+    cases = itertools.product(args.method, args.components, args.seed, [args.steps])
+    for line in results.todo(cases):
+        name, components, seed, _ = line.values()
         target_key, train_key, test_key = jr.split(jr.key(seed), 3)
         truth = target(components, target_key)
         law, seconds = METHODS[name](truth, args.steps, train_key)

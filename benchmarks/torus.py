@@ -114,11 +114,9 @@ def main():
     args = parser.parse_args()
     case = "method", "dim", "seed", "steps"
     results = Results(args.output, case)
-    everything = itertools.product(args.method, args.dim, args.seed)
-    for name, dim, seed in everything:
-        line = dict(zip(case, (name, dim, seed, args.steps), strict=True))
-        if not results.missing(**line):
-            continue
+    cases = itertools.product(args.method, args.dim, args.seed, [args.steps])
+    for line in results.todo(cases):
+        name, dim, seed, _ = line.values()
         target_key, train_key, test_key = jr.split(jr.key(seed), 3)
         truth = target(dim, target_key)
         law, seconds, step_ms = METHODS[name](truth, args.steps, train_key)
