@@ -61,6 +61,8 @@ STEPS = {"volcano": 4500, "earthquake": 6000, "flood": 6000, "fire": 26_000}
 CELL_STEPS = 3000
 # Times the variance of the resolution.
 BLURS = 1, 3, 10, 30
+FLOW_STEPS = 500
+KENT_SIZES = 5, 10, 20, 40, 80, 120, 160, 240
 # The width of the cells of the protocol of that name, in radians.
 CELL = math.radians(2)
 MMD_VARIANCE = 1e-2
@@ -84,6 +86,12 @@ class Setting(NamedTuple):
     max_frequency: float
     steps: int
 
+    def coarser(self, resolution: float) -> "Setting":
+        """This one at that resolution, or at its own if it is coarser."""
+        finest = min(self.max_frequency, resolution**-0.5)
+        resolution = max(self.resolution, resolution)
+        return Setting(resolution, finest, self.steps)
+
 
 # Each method returns a law, and the seconds of its training.
 
@@ -98,7 +106,8 @@ def kernel_mixture(data, validation, setting, key):
 def kent_mixture(data, validation, setting, key):
     start = time.perf_counter()
     fit = rgen.baselines.fit_kent_mixture
-    sizes = [5, 10, 20, 40, 80]
+    most = len(rgen.datasets.distinct(data))
+    sizes = [size for size in KENT_SIZES if size <= most]
     law = fit(data, validation, setting.resolution, sizes, key)
     return jax.block_until_ready(law), time.perf_counter() - start
 
@@ -124,6 +133,17 @@ def rsgm(data, validation, setting, key):
         law, ensemble, draw, key, steps=setting.steps, evaluate=evaluate
     )
     return best(law), seconds
+
+
+def rsgm_single(data, validation, setting, key):
+    """One score field of the size of the rivals' networks."""
+    init_key, key = jr.split(key)
+    schedule = rgen.LogUniformSchedule(setting.resolution, 4.0)
+    process = rgen.Brownian(SPHERE, schedule)
+    score = rgen.nn.ScoreField(process, key=init_key, **_size(128, setting))
+    law = rgen.ScoreModel(score, process, FLOW)
+    draw = minibatches(data, BATCH)
+    return _train(law, denoising, draw, validation, key, setting.steps)
 
 
 def coarser(law, factor):
@@ -162,20 +182,25 @@ def flow_matching(data, validation, setting, key):
 
 
 def moser_flow(data, validation, setting, key):
+    """With finer waves its mass is negative between the data."""
+    setting = setting.coarser(1e-4)
     init_key, key = jr.split(key)
     field = _flow_field(setting, init_key)
-    law = rgen.baselines.MoserFlow(SPHERE, field, rtol=1e-4, atol=1e-4)
+    # Where it has no data a density that is all but zero loses more than it gains.
+    law = rgen.baselines.MoserFlow(SPHERE, field, floor=0.03, rtol=1e-4, atol=1e-4)
     draw = Blurred(minibatches(data, BATCH), setting.resolution)
     return _train(law, moser, draw, validation, key, max(1, setting.steps // 2))
 
 
 def normalizing_flow(data, validation, setting, key):
-    """By maximum likelihood."""
+    """By maximum likelihood: half a second a step, and more where waves are finer, for
+    then the solver takes shorter steps."""
+    setting = setting.coarser(1e-3)
     init_key, key = jr.split(key)
     base, field = rgen.Uniform(SPHERE), _flow_field(setting, init_key)
     coarse = rgen.baselines.Flow(base, field, rtol=1e-3, atol=1e-3)
     draw = Blurred(minibatches(data, 256), setting.resolution)
-    steps = max(1, setting.steps // 8)
+    steps = min(setting.steps, FLOW_STEPS)
     law, seconds = _train(coarse, likelihood, draw, validation, key, steps)
     return rgen.baselines.Flow(base, law.field, rtol=1e-4, atol=1e-4), seconds
 
@@ -183,6 +208,7 @@ def normalizing_flow(data, validation, setting, key):
 METHODS = {
     "kernel_mixture": kernel_mixture,
     "rsgm": rsgm,
+    "rsgm_single": rsgm_single,
     "kent_mixture": kent_mixture,
     "normalizing_flow": normalizing_flow,
     "moser_flow": moser_flow,
