@@ -1,4 +1,6 @@
 import json
+import math
+import sys
 
 import equinox as eqx
 import jax
@@ -9,7 +11,7 @@ import pytest
 from helpers import sphere_rule
 
 import rgen
-from benchmarks import _quality, report, rotations, wasserstein_bound
+from benchmarks import _quality, earth, report, rotations, torus, wasserstein_bound
 from benchmarks._evaluations import density_evaluations, sample_evaluations
 from benchmarks._moser import log_density, negative_mass
 from benchmarks._passes import Counted, passes
@@ -218,6 +220,61 @@ def test_the_target_itself_has_no_gap_and_the_mass_one(monkeypatch):
     # The entropy of apart components of the scale 0.0707 is known, and they overlap.
     apart = -3 * np.log(0.0707 * np.sqrt(2 * np.pi * np.e)) - np.log(16)
     assert apart - 0.1 < found["ceiling"] < apart + 0.2
+
+
+@pytest.mark.parametrize(
+    "values, factor, best",
+    [
+        ([3.0, 1.0, 2.0, 0.0], 3, 1.0),
+        ([1.0, 2.0, 0.0], 1, 1.0),
+        ([math.nan, math.nan, 2.0, 1.0], 30, 1.0),
+    ],
+)
+def test_the_blur_is_the_last_that_gains(monkeypatch, values, factor, best):
+    values = iter(values)
+    monkeypatch.setattr(earth, "nll", lambda log_prob, x: next(values))
+    schedule = rgen.LogUniformSchedule(1e-5, 4.0)
+    process = rgen.Brownian(earth.SPHERE, schedule)
+    law, value = earth.best_blur(
+        rgen.ScoreModel(lambda x, t: jnp.zeros(3), process), None
+    )
+    assert earth.blur(law)["blur"] == pytest.approx(1e-5 * factor, rel=1e-2)
+    assert value == best
+
+
+@pytest.fixture
+def two_places(monkeypatch):
+    """A data set of two places on the sphere, in the stead of the volcanoes."""
+    noise = 0.1 * jr.normal(jr.key(0), (120, 3))
+    centres = jnp.eye(3)[jnp.arange(120) % 2]
+    x = jax.vmap(earth.SPHERE.project)(centres + noise)
+    monkeypatch.setitem(earth.DATASETS, "volcano", lambda: x)
+
+
+@pytest.mark.parametrize(
+    "benchmark, arguments, size",
+    [
+        (earth, "--dataset volcano --method kernel_mixture moser_flow --steps 8", 2),
+        (earth, "--dataset volcano --method flow_matching --steps 8", 1),
+        (earth, "--dataset volcano --protocol cells --method rsgm --steps 8", 1),
+        (torus, "--dim 2 --method sliced moser --steps 8", 2),
+    ],
+)
+def test_a_cell_of_a_table_is_one_command(
+    benchmark, arguments, size, tmp_path, monkeypatch, two_places
+):
+    path = tmp_path / "lines.jsonl"
+    argv = ["benchmark", *arguments.split(), "--output", str(path)]
+    monkeypatch.setattr(sys, "argv", argv)
+    benchmark.main()
+    before = path.read_text()
+    lines = read(path)
+    assert len(lines) == size
+    value = "test_nll" if benchmark is earth else "nll_per_dim"
+    assert all(math.isfinite(line[value]) for line in lines)
+    # Again, it finds all of its lines.
+    benchmark.main()
+    assert path.read_text() == before
 
 
 @pytest.fixture
