@@ -233,11 +233,9 @@ def test_the_target_itself_has_no_gap_and_the_mass_one(monkeypatch):
 def test_the_blur_is_the_last_that_gains(monkeypatch, values, factor, best):
     values = iter(values)
     monkeypatch.setattr(earth, "nll", lambda log_prob, x: next(values))
-    schedule = rgen.LogUniformSchedule(1e-5, 4.0)
-    process = rgen.Brownian(earth.SPHERE, schedule)
-    law, value = earth.best_blur(
-        rgen.ScoreModel(lambda x, t: jnp.zeros(3), process), None
-    )
+    process = rgen.Brownian(earth.SPHERE, rgen.LogUniformSchedule(1e-5, 4.0))
+    score = lambda x, t: jnp.zeros(3)
+    law, value = earth.best_blur(rgen.ScoreModel(score, process), None)
     assert earth.blur(law)["blur"] == pytest.approx(1e-5 * factor, rel=1e-2)
     assert value == best
 
