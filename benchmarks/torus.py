@@ -39,9 +39,9 @@ ENTROPY = math.log(SCALE * math.sqrt(2 * math.pi * math.e))
 RESOLUTION, END = 4e-4, 14.0
 BATCH, TEST = 512, 1024
 EXACT_UP_TO = 10
-# The network reads sines and cosines of the angles alone: waves in random directions
-# are of no use in many dimensions.
-SIZE: dict[str, Any] = dict(width=512, depth=3, frequencies=0)
+# Waves in random directions are of no use in many dimensions.
+SIZE: dict[str, Any] = dict(width=256, depth=3, frequencies=0)
+HARMONICS = 4
 LOSSES = {
     "denoising": rgen.losses.denoising,
     "sliced": rgen.losses.sliced,
@@ -54,11 +54,45 @@ def target(dim, key):
     return rgen.WrappedNormal(torus, torus.uniform(key), SCALE)
 
 
+class HarmonicNetwork(eqx.Module):
+    r"""A network of cosines and sines of the angles $\theta$ and of features $\tau$ of
+    the noise: a given one, and harmonics of the angles whose gains depend on the noise,
+    $\sum_k (1 + G_k \tau) (A_k \cos k\theta + B_k \sin k\theta)$.
+
+    Noise comes to each angle alone, and a good part of the score of an angle is a
+    function of that angle. For hundreds of these a wide MLP would be needed."""
+
+    network: rgen.nn.ResidualMLP
+    gain: eqx.nn.Linear
+    mix: jax.Array
+
+    def __init__(self, network: rgen.nn.ResidualMLP, dim: int, key: jax.Array):
+        noise_size = network.first.weight.shape[1] - 2 * dim
+        self.network = network
+        self.gain = eqx.nn.Linear(noise_size, HARMONICS * dim, key=key)
+        self.mix = jnp.zeros((HARMONICS, dim, 2 * dim))
+
+    def __call__(self, features):
+        count, dim, _ = self.mix.shape
+        cos, sin, noise = jnp.split(features, [dim, 2 * dim])
+        powers = jnp.stack([(cos + 1j * sin) ** k for k in range(1, count + 1)])
+        harmonics = jnp.concatenate([powers.real, powers.imag], axis=1)
+        gain = 1 + self.gain(noise).reshape(count, dim)
+        added = gain * jnp.einsum("kij,kj->ki", self.mix, harmonics)
+        return self.network(features) + jnp.sum(added, axis=0)
+
+
+def with_harmonics(field, key):
+    network = HarmonicNetwork(field.network, field.manifold.dim, key)
+    return eqx.tree_at(lambda field: field.network, field, network)
+
+
 def score_model(loss, truth, steps, key):
-    init_key, key = jr.split(key)
+    init_key, harmonic_key, key = jr.split(key, 3)
     schedule = rgen.LogUniformSchedule(RESOLUTION, END)
     process = rgen.Brownian(truth.manifold, schedule)
     field = rgen.nn.ScoreField(process, key=init_key, **SIZE)
+    field = with_harmonics(field, harmonic_key)
     flow = rgen.ProbabilityFlow(rtol=1e-4, atol=1e-4)
     exact = truth.manifold.dim <= EXACT_UP_TO
     divergence = rgen.ExactDivergence() if exact else rgen.HutchinsonDivergence()
@@ -68,8 +102,9 @@ def score_model(loss, truth, steps, key):
 
 
 def moser_flow(truth, steps, key):
-    init_key, key = jr.split(key)
+    init_key, harmonic_key, key = jr.split(key, 3)
     field = rgen.nn.FlowField(truth.manifold, key=init_key, **SIZE)
+    field = with_harmonics(field, harmonic_key)
     law = rgen.baselines.MoserFlow(truth.manifold, field)
     return train(law, moser, draws(truth, BATCH), key, steps=steps)
 
@@ -108,7 +143,7 @@ def main():
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--dim", type=int, nargs="+", default=[1, 2, 5, 10])
     parser.add_argument("--seed", type=int, nargs="+", default=[0])
-    parser.add_argument("--steps", type=int, default=4000)
+    parser.add_argument("--steps", type=int, default=6000)
     parser.add_argument("--method", choices=METHODS, nargs="+", default=["denoising"])
     parser.add_argument("--output", help="a file of JSON lines, to go on from")
     args = parser.parse_args()
