@@ -61,7 +61,7 @@ STEPS = {"volcano": 4500, "earthquake": 6000, "flood": 6000, "fire": 20_000}
 CELL_STEPS = 3000
 # Times the variance of the resolution.
 BLURS = 3, 10, 30
-FLOW_STEPS = 500
+LIKELIHOOD_STEPS = 500
 KENT_SIZES = 5, 10, 20, 40, 80, 120, 160, 240
 # The width of the cells of the protocol of that name, in radians.
 CELL = math.radians(2)
@@ -115,8 +115,7 @@ def kent_mixture(data, validation, setting, key):
 def rsgm(data, validation, setting, key):
     """An ensemble of score fields, at the resolution that validation prefers."""
     init_key, key = jr.split(key)
-    schedule = rgen.LogUniformSchedule(setting.resolution, 4.0)
-    process = rgen.Brownian(SPHERE, schedule)
+    process = _noise(setting)
     # A few small networks: one that is wider fits faster and generalises worse.
     member = lambda key: rgen.nn.ScoreField(process, key=key, **_size(96, setting))
     score = rgen.nn.Ensemble(eqx.filter_vmap(member)(jr.split(init_key, MEMBERS)))
@@ -133,8 +132,7 @@ def rsgm(data, validation, setting, key):
 def rsgm_single(data, validation, setting, key):
     """One score field of the size of the rivals' networks."""
     init_key, key = jr.split(key)
-    schedule = rgen.LogUniformSchedule(setting.resolution, 4.0)
-    process = rgen.Brownian(SPHERE, schedule)
+    process = _noise(setting)
     score = rgen.nn.ScoreField(process, key=init_key, **_size(128, setting))
     law = rgen.ScoreModel(score, process, FLOW)
     draw = minibatches(data, BATCH)
@@ -199,21 +197,21 @@ def moser_flow(data, validation, setting, key):
     setting = setting.coarser(1e-4)
     init_key, key = jr.split(key)
     field = _flow_field(setting, init_key)
-    # Where it has no data a density that is all but zero loses more than it gains.
+    # A test point where the density is all but zero costs more than a floor.
     law = rgen.baselines.MoserFlow(SPHERE, field, floor=0.03, rtol=1e-4, atol=1e-4)
     draw = Blurred(minibatches(data, BATCH), setting.resolution)
     return _train(law, moser, draw, validation, key, max(1, setting.steps // 2))
 
 
 def normalizing_flow(data, validation, setting, key):
-    """By maximum likelihood: half a second a step, and more where waves are finer, for
-    then the solver takes shorter steps."""
+    """By maximum likelihood. A step takes half a second, and more where waves are
+    finer, for there the solver takes shorter steps."""
     setting = setting.coarser(1e-3)
     init_key, key = jr.split(key)
     base, field = rgen.Uniform(SPHERE), _flow_field(setting, init_key)
     coarse = rgen.baselines.Flow(base, field, rtol=1e-3, atol=1e-3)
     draw = Blurred(minibatches(data, 256), setting.resolution)
-    steps = min(setting.steps, FLOW_STEPS)
+    steps = min(setting.steps, LIKELIHOOD_STEPS)
     law, seconds = _train(coarse, likelihood, draw, validation, key, steps)
     return rgen.baselines.Flow(base, law.field, rtol=1e-4, atol=1e-4), seconds
 
@@ -268,6 +266,10 @@ def sample_metrics(law, test, key):
 def _train(law, loss, draw, validation, key, steps):
     evaluate = lambda law: nll(log_density(law), validation)
     return train(law, loss, draw, key, steps=steps, evaluate=evaluate)[:2]
+
+
+def _noise(setting):
+    return rgen.Brownian(SPHERE, rgen.LogUniformSchedule(setting.resolution, 4.0))
 
 
 def _size(width, setting) -> dict[str, Any]:

@@ -272,7 +272,11 @@ def torus() -> list[str]:
 One wrapped normal of scale 0.2 on $T^n$: negative log-likelihood per dimension, of
 which the limit is -0.1905, and milliseconds of a training step on {cores} cores.
 
-    python -m benchmarks.torus --dim 1 10 100 --method denoising"""
+    python -m benchmarks.torus --dim 1 10 100 --method denoising
+
+The networks are an MLP and, beside it, a sum of harmonics of the angles whose gains
+depend on the noise. With an MLP alone, of width 512, RSGM was 0.23 nats per dimension
+from the limit at $n = 200$ after 1,500 steps."""
     cores = {line["cores"] for group in groups.values() for line in group}
     text = text.format(cores=" or ".join(map(str, sorted(cores))))
     methods = methods_in(groups)
