@@ -72,9 +72,14 @@ def torus():
     axes[0].set_ylabel("NLL / n (nats)")
     axes[1].set_ylabel("ms per training step")
     axes[1].set_yscale("log")
+    ticks = sorted({dim for _, dim in groups})
     for ax in axes:
         ax.set_xscale("log")
+        ax.set_xticks(ticks, [str(dim) for dim in ticks])
+        ax.set_xticks([], minor=True)
         ax.set_xlabel("n")
+    axes[1].yaxis.set_major_formatter("{x:.0f}")
+    axes[1].yaxis.set_minor_formatter("{x:.0f}")
     axes[0].legend(frameon=False)
     return figure
 
