@@ -167,13 +167,13 @@ def likelihood(law: rgen.baselines.Flow, x: jax.Array, key: jax.Array) -> jax.Ar
 
 
 @eqx.filter_jit
-def log_probs(log_prob: Callable, x: jax.Array, block: int = 1024) -> jax.Array:
-    """The log-densities at the points `x`, of which a block is evaluated at a time.
-    `log_prob` is a bound method or a module: a closure would be compiled at every
-    call."""
+def log_probs(log_prob: Callable, x: jax.Array, block: int = 64) -> jax.Array:
+    """The log-densities at the points `x`, of which a block is evaluated at a time: a
+    solver steps until the last of them is done. `log_prob` is a bound method or a
+    module: a closure would be compiled at every call."""
     return jax.lax.map(log_prob, x, batch_size=block)
 
 
-def nll(log_prob: Callable, x: jax.Array, block: int = 1024) -> float:
+def nll(log_prob: Callable, x: jax.Array, block: int = 64) -> float:
     """The mean of minus [`log_probs`][]."""
     return -float(jnp.mean(log_probs(log_prob, x, block)))

@@ -93,6 +93,13 @@ class Setting(NamedTuple):
         return Setting(resolution, finest, self.steps)
 
 
+def default_setting(dataset, protocol, resolution=RESOLUTION):
+    if protocol == "cells":
+        # What is finer than the cells is not to be learnt from other cells.
+        return Setting(resolution, 1 / CELL, CELL_STEPS)
+    return Setting(resolution, resolution**-0.5, STEPS[dataset])
+
+
 # Each method returns a law, and the seconds of its training.
 
 
@@ -299,11 +306,8 @@ def main():
     parser.add_argument("--output", help="a file of JSON lines, to go on from")
     args = parser.parse_args()
     case = "method", "dataset", "protocol", "seed", "resolution", "steps"
-    # What is finer than the cells is not to be learnt from other cells.
-    cells = args.protocol == "cells"
-    finest = CELL if cells else args.resolution**0.5
-    steps = CELL_STEPS if cells else STEPS[args.dataset]
-    setting = Setting(args.resolution, 1 / finest, args.steps or steps)
+    setting = default_setting(args.dataset, args.protocol, args.resolution)
+    setting = setting._replace(steps=args.steps or setting.steps)
     results = Results(args.output, case)
     for seed in args.seed:
         split_key, train_key = jr.split(jr.key(seed))
@@ -319,8 +323,8 @@ def main():
                 **line,
                 **machine(),
                 train_seconds=round(seconds, 1),
-                val_nll=round(nll(density, validation, 64), 4),
-                test_nll=round(nll(density, test, 64), 4),
+                val_nll=round(nll(density, validation), 4),
+                test_nll=round(nll(density, test), 4),
                 **sample_metrics(law, test, sample_key),
                 **negative_mass(law),
                 **blur(law),

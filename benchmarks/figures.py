@@ -138,8 +138,7 @@ def earth_densities():
         data, validation, test = earth.split(
             "legacy", split_key, earth.DATASETS[name]()
         )
-        waves = earth.RESOLUTION**-0.5
-        setting = earth.Setting(earth.RESOLUTION, waves, earth.STEPS[name])
+        setting = earth.default_setting(name, "legacy")
         law, _ = earth.rsgm(data, validation, setting, train_key)
         rgen.plot.frame(ax, world)
         values = log_probs(law.log_prob, grid)
@@ -155,7 +154,7 @@ def rotation_histograms():
     """Euler angles of draws of the target with 32 components, and of the model."""
     target_key, train_key, test_key = jr.split(jr.key(0), 3)
     truth = rotations.target(32, target_key)
-    law, _ = rotations.rsgm(truth, None, train_key)
+    law, _ = rotations.rsgm(truth, rotations.default_steps(32), train_key)
     figure, axes = plt.subplots(1, 3, figsize=(11, 3.2), layout="constrained")
     samples = {
         "target": draws(truth, 20_000)(test_key),
