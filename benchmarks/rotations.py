@@ -39,7 +39,7 @@ RESOLUTION = 2.5e-4
 BATCH = 1024
 # Components are far apart, compared to their width.
 SIZE: dict[str, Any] = dict(
-    width=256, depth=4, frequencies=128, max_frequency=8.0, damping=0.25
+    width=256, depth=4, frequencies=256, max_frequency=8.0, damping=0.5
 )
 SAMPLER = rgen.ReverseSDE(steps=100)
 FRAME = rgen.nn.LieAlgebra()
