@@ -7,13 +7,12 @@ resolution.
 
 One line of JSON for each method and seed. `resolution` is the variance, in square
 radians, that densities are blurred by at least, and `blur` what a score-based model is
-blurred by, by choice on validation; `train_seconds` is wall-clock time, with
-compilation and the selection of the model on validation. The model that is tested is
+blurred by, which RSGM chooses on validation; `train_seconds` is wall-clock time, with
+compilation and the selection of the model on validation. The network that is tested is
 the one, of eight that are seen at equal intervals of its training, whose validation NLL
 is lowest. `wasserstein`, in radians, and `squared_mmd`, of the heat kernel at 0.01, are
-between the test points and as many draws of the model. The first seed of a run includes
-compilation. With `--output` lines are appended to a file, and those that it has are not
-run again.
+between the test points and as many draws of the model. With `--output` lines are
+appended to a file, and those that it has are not run again.
 """
 
 import argparse
@@ -56,8 +55,8 @@ DATASETS = {
 RESOLUTION = 1e-5
 BATCH = 512
 FLOW = rgen.ProbabilityFlow(rtol=1e-4, atol=1e-4)
-# By data set, chosen on validation. Of the fires most are in clumps that a network
-# takes long to fit; floods are where a network soon fits noise.
+# Of score models, by data set: most fires are in clumps that a network takes long to
+# fit, and on floods networks soon fit noise.
 MEMBERS = {"volcano": 3, "earthquake": 3, "flood": 6, "fire": 3}
 STEPS = {"volcano": 4500, "earthquake": 6000, "flood": 6000, "fire": 20_000}
 DAMPING = {"volcano": 1.0, "earthquake": 1.0, "flood": 2.0, "fire": 0.5}
@@ -83,8 +82,8 @@ def split(protocol, key, x):
 
 class Setting(NamedTuple):
     """What a method is told beside the data: the variance of the blur, the finest waves
-    that a network reads and how they are damped, about how many steps to train for, and
-    of how many networks an ensemble is."""
+    that a network reads, and about how many steps to train for; of the networks of RSGM
+    also the number and the damping of their waves."""
 
     resolution: float
     max_frequency: float
@@ -128,36 +127,34 @@ def kent_mixture(data, validation, setting, key):
 
 def rsgm(data, validation, setting, key):
     """An ensemble of score fields, at the resolution that validation prefers."""
+    start = time.perf_counter()
     init_key, key = jr.split(key)
     process = _noise(setting)
     # A few small networks: one that is wider fits faster and generalises worse.
-    member = lambda key: rgen.nn.ScoreField(process, key=key, **_size(96, setting))
-    score = rgen.nn.Ensemble(
-        eqx.filter_vmap(member)(jr.split(init_key, setting.members))
-    )
-    law = rgen.ScoreModel(score, process, FLOW)
+    member = lambda key: _score_field(process, 96, setting, key)
+    members = eqx.filter_vmap(member)(jr.split(init_key, setting.members))
+    law = rgen.ScoreModel(rgen.nn.Ensemble(members), process, FLOW)
     draw = minibatches(data, BATCH)
 
     evaluate = lambda law: best_blur(law, validation)[1]
-    law, seconds, _ = train(
-        law, ensemble, draw, key, steps=setting.steps, evaluate=evaluate
-    )
-    return best_blur(law, validation)[0], seconds
+    trained = train(law, ensemble, draw, key, steps=setting.steps, evaluate=evaluate)
+    law, _ = best_blur(trained.model, validation)
+    return law, time.perf_counter() - start
 
 
 def rsgm_single(data, validation, setting, key):
     """One score field of the size of the rivals' networks."""
     init_key, key = jr.split(key)
     process = _noise(setting)
-    score = rgen.nn.ScoreField(process, key=init_key, **_size(128, setting))
+    score = _score_field(process, 128, setting, init_key)
     law = rgen.ScoreModel(score, process, FLOW)
     draw = minibatches(data, BATCH)
     return _train(law, denoising, draw, validation, key, setting.steps)
 
 
 def best_blur(law, validation):
-    """The score model at the best of its blurs for validation, and its NLL there, which
-    falls with the blur and then rises."""
+    """The score model at the blur that is best for validation, and its NLL there: from
+    the finest on, the last that gains."""
 
     def value(law):
         found = nll(law.log_prob, validation)
@@ -165,7 +162,7 @@ def best_blur(law, validation):
 
     found, lowest = law, value(law)
     for factor in BLURS:
-        coarse = coarser(law, factor)
+        coarse = at_blur(law, factor)
         coarse_nll = value(coarse)
         if coarse_nll > lowest:
             break
@@ -173,7 +170,7 @@ def best_blur(law, validation):
     return found, lowest
 
 
-def coarser(law, factor):
+def at_blur(law, factor):
     """The score model at a blur of that many times the variance."""
     schedule = law.process.schedule
     t0 = math.log(factor) / math.log(schedule.v_max / schedule.v_min)
@@ -288,9 +285,14 @@ def _noise(setting):
     return rgen.Brownian(SPHERE, rgen.LogUniformSchedule(setting.resolution, 4.0))
 
 
+def _score_field(process, width, setting, key):
+    kwargs = dict(damping=setting.damping, key=key)
+    return rgen.nn.ScoreField(process, **_size(width, setting), **kwargs)
+
+
 def _size(width, setting) -> dict[str, Any]:
-    waves = dict(max_frequency=setting.max_frequency, damping=setting.damping)
-    return dict(width=width, depth=3, frequencies=512, **waves)
+    waves = dict(frequencies=512, max_frequency=setting.max_frequency)
+    return dict(width=width, depth=3, **waves)
 
 
 def _flow_field(setting, key):
@@ -319,8 +321,7 @@ def main():
     setting = setting._replace(steps=args.steps or setting.steps)
     results = Results(args.output, case)
     for seed in args.seed:
-        split_key, train_key = jr.split(jr.key(seed))
-        sample_key = jr.fold_in(train_key, 1)
+        split_key, train_key, sample_key = jr.split(jr.key(seed), 3)
         parts = split(args.protocol, split_key, DATASETS[args.dataset]())
         shared = args.dataset, args.protocol, seed, args.resolution, args.steps
         for line in results.todo((name, *shared) for name in args.method):
@@ -330,6 +331,7 @@ def main():
             density = log_density(law)
             results.write(
                 **line,
+                setting=setting._asdict(),
                 **machine(),
                 train_seconds=round(seconds, 1),
                 val_nll=round(nll(density, validation), 4),

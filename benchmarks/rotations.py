@@ -58,7 +58,7 @@ def target(components, key):
 
 
 def default_steps(components):
-    """The more there are, the more there is to learn."""
+    """The more components there are, the more there is to learn."""
     return 25_000 * components // 16
 
 
@@ -92,7 +92,7 @@ def moser_flow(truth, steps, key):
     field = _flow_field(init_key)
     law = rgen.baselines.MoserFlow(SO3, field, **TOLERANCE)
     draw = draws(truth, BATCH)
-    # Each costs eight times as much as one of the others.
+    # Fewer, for each costs eight times as much as one of the others.
     return train(law, moser, draw, key, steps=max(1, steps // 4))[:2]
 
 
@@ -128,6 +128,7 @@ def main():
         law, seconds = METHODS[name](truth, steps, train_key)
         results.write(
             **line,
+            setting=dict(steps=steps, **SIZE),
             **machine(),
             train_seconds=round(seconds, 1),
             **quality(law, truth, rgen.Uniform(SO3), test_key),
