@@ -1,4 +1,4 @@
-"""What is made of a Moser flow whose density is negative somewhere."""
+"""What is made of a Moser flow whose density is below its floor somewhere."""
 
 from collections.abc import Callable
 
@@ -10,8 +10,8 @@ import jax.random as jr
 import rgen
 
 
-class _Positive(eqx.Module):
-    """The positive part of the density, normalised."""
+class _Floored(eqx.Module):
+    """The density, or the floor where that is more, normalised."""
 
     law: rgen.baselines.MoserFlow
     log_mass: jax.Array
@@ -22,21 +22,21 @@ class _Positive(eqx.Module):
 
 
 def log_density(law: rgen.AbstractDistribution) -> Callable:
-    """`law.log_prob`, or that of the positive part of a Moser flow."""
+    """`law.log_prob`, or that of a Moser flow with its floor, normalised."""
     if isinstance(law, rgen.baselines.MoserFlow):
-        return _Positive(law, jnp.log(_positive_mass(law)))
+        return _Floored(law, jnp.log(_floored_mass(law)))
     return law.log_prob
 
 
-def negative_mass(law: rgen.AbstractDistribution) -> dict[str, float]:
-    """Of a Moser flow: what the mass of the positive part has above one."""
+def floor_mass(law: rgen.AbstractDistribution) -> dict[str, float]:
+    """Of a Moser flow: what the floor adds to the mass of one."""
     if isinstance(law, rgen.baselines.MoserFlow):
-        return {"negative_mass": round(float(_positive_mass(law)) - 1, 4)}
+        return {"floor_mass": round(float(_floored_mass(law)) - 1, 4)}
     return {}
 
 
 @eqx.filter_jit
-def _positive_mass(law):
+def _floored_mass(law):
     """The mean over the manifold of the ratio, or of the floor where that is more. The
     mean of the ratio itself is one, so that only what the floor adds is to be found: a
     mean over 16,384 uniform points, always the same."""

@@ -10,7 +10,7 @@ import jax.random as jr
 import rgen
 
 from ._evaluations import density_evaluations, sample_evaluations
-from ._moser import log_density, negative_mass
+from ._moser import floor_mass, log_density
 from ._training import draws, log_probs
 
 
@@ -49,7 +49,7 @@ def quality(
         gap=_mean(gap),
         gap_error=round(float(jnp.std(gap)) / TEST**0.5, 4),
         mass=_mean(weights),
-        **negative_mass(law),
+        **floor_mass(law),
         sample_log_likelihood=_mean(log_probs(truth.log_prob, drawn)),
         density_evaluations=_mean(evaluations),
         most_density_evaluations=int(jnp.max(evaluations)),

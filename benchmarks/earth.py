@@ -29,7 +29,7 @@ import jax.random as jr
 
 import rgen
 
-from ._moser import log_density, negative_mass
+from ._moser import floor_mass, log_density
 from ._results import Results, machine
 from ._training import (
     InChart,
@@ -337,7 +337,7 @@ def main():
                 val_nll=round(nll(density, validation), 4),
                 test_nll=round(nll(density, test), 4),
                 **sample_metrics(law, test, sample_key),
-                **negative_mass(law),
+                **floor_mass(law),
                 **blur(law),
             )
 

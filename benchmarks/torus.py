@@ -26,7 +26,7 @@ import jax.random as jr
 
 import rgen
 
-from ._moser import log_density, negative_mass
+from ._moser import floor_mass, log_density
 from ._results import Results, machine
 from ._training import draws, log_probs, moser, score_matching, train
 
@@ -129,7 +129,7 @@ def quality(law, truth, key):
         nll_per_dim=round(ENTROPY + mean, 4),
         gap_per_dim=round(mean, 4),
         gap_error=round(float(jnp.std(gap)) / TEST**0.5, 4),
-        **negative_mass(law),
+        **floor_mass(law),
     )
 
 

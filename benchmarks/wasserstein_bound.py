@@ -121,10 +121,11 @@ def main():
     for name in args.manifold:
         manifold, area = MANIFOLDS[name]
         law = Radial(manifold, area)
-        points = [(s, *point) for s in args.sweep for point in SWEEPS[s]]
+        # The number of a point, and its key, are the same in any choice of sweeps.
+        points = [(s, *point) for s in SWEEPS for point in SWEEPS[s]]
         for i, point in enumerate(points):
             line = dict(zip(case, (name, *point), strict=True))
-            if not results.missing(**line):
+            if point[0] not in args.sweep or not results.missing(**line):
                 continue
             drawn = radii(manifold, point, jr.fold_in(jr.key(0), i))
             results.write(

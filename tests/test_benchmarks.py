@@ -13,7 +13,7 @@ from helpers import sphere_rule
 import rgen
 from benchmarks import _quality, earth, report, rotations, torus, wasserstein_bound
 from benchmarks._evaluations import density_evaluations, sample_evaluations
-from benchmarks._moser import log_density, negative_mass
+from benchmarks._moser import floor_mass, log_density
 from benchmarks._passes import Counted, passes
 from benchmarks._results import Results, read
 from benchmarks._training import train
@@ -168,7 +168,7 @@ def test_the_positive_part_of_a_moser_flow_is_normalised():
     # The mean of max(1 + 6 z, 0) for z uniform on [-1, 1] is 49 / 24. That of what is
     # added has a standard error of 0.012 over 16,384 points.
     assert np.sum(w * np.exp(density)) == pytest.approx(1, rel=0.03)
-    assert negative_mass(law)["negative_mass"] == pytest.approx(25 / 24, abs=0.05)
+    assert floor_mass(law)["floor_mass"] == pytest.approx(25 / 24, abs=0.05)
     positive = x[:, 2] > 0
     top = np.log((1 + 6 * x[positive, 2]) * 24 / 49 / (4 * np.pi))
     np.testing.assert_allclose(density[positive], top, atol=0.03)
@@ -186,7 +186,7 @@ def test_a_moser_flow_without_negative_mass_is_left_as_it_is():
         return g * S2.to_tangent(x, jnp.array([0.0, 0.0, 1.0]))
 
     law = rgen.baselines.MoserFlow(S2, field)
-    assert negative_mass(law)["negative_mass"] == pytest.approx(0, abs=1e-3)
+    assert floor_mass(law)["floor_mass"] == pytest.approx(0, abs=1e-3)
 
 
 @pytest.mark.parametrize("manifold", wasserstein_bound.MANIFOLDS)
@@ -293,7 +293,7 @@ def test_the_report_takes_one_line_for_each_case_of_the_default_settings(
     results_folder("passes", line)
     assert report.lines("passes") == [line]
     results_folder("passes", line, {"method": "rsgm", "steps": 10})
-    with pytest.raises(ValueError, match=r"passes\.jsonl: expected lines with"):
+    with pytest.raises(ValueError, match=r"passes\.jsonl: expected a line with"):
         report.lines("passes")
     results_folder("passes", line, line)
     with pytest.raises(ValueError, match=r"line 2: expected"):
@@ -308,6 +308,18 @@ def test_intervals_and_slopes_of_the_report():
     group = [{"w1": 0.1 * 2.0**k, "noise": 0.01, "x": k} for k in range(-3, 4)]
     # The first two are in the noise.
     group[0]["w1"] = 1.0e-3
-    slope = report.slope(group, lambda line: line["x"] * np.log(2))
-    assert slope == "1.00"
-    assert report.slope(group[:2], lambda line: line["x"]) == ""
+    x = lambda line: line["x"] * np.log(2)
+    assert report.slope(group, x, 0.0) == "1.00"
+    assert report.slope(group[:2], x, 0.0) == ""
+    # Two are above this floor.
+    assert report.slope(group, x, 0.3) == ""
+
+
+def test_rsgm_is_compared_with_the_kernel_mixture_on_the_same_splits():
+    line = lambda seed, nll: {"seed": seed, "test_nll": nll}
+    own = {
+        ("rsgm", "fire"): [line(0, -1.0), line(2, -3.0)],
+        ("kernel_mixture", "fire"): [line(2, -2.5), line(1, 7.0)],
+    }
+    assert report.differences(own, "fire") == [-0.5]
+    assert report.differences(own, "flood") == []
