@@ -17,6 +17,8 @@ import rgen
 
 
 SELECTIONS = 8
+# Of points whose densities are evaluated at a time.
+BLOCK = 64
 
 
 class Trained(NamedTuple):
@@ -167,13 +169,13 @@ def likelihood(law: rgen.baselines.Flow, x: jax.Array, key: jax.Array) -> jax.Ar
 
 
 @eqx.filter_jit
-def log_probs(log_prob: Callable, x: jax.Array, block: int = 64) -> jax.Array:
+def log_probs(log_prob: Callable, x: jax.Array) -> jax.Array:
     """The log-densities at the points `x`, of which a block is evaluated at a time: a
     solver steps until the last of them is done. `log_prob` is a bound method or a
     module: a closure would be compiled at every call."""
-    return jax.lax.map(log_prob, x, batch_size=block)
+    return jax.lax.map(log_prob, x, batch_size=BLOCK)
 
 
-def nll(log_prob: Callable, x: jax.Array, block: int = 64) -> float:
+def nll(log_prob: Callable, x: jax.Array) -> float:
     """The mean of minus [`log_probs`][]."""
-    return -float(jnp.mean(log_probs(log_prob, x, block)))
+    return -float(jnp.mean(log_probs(log_prob, x)))

@@ -55,8 +55,8 @@ DATASETS = {
 RESOLUTION = 1e-5
 BATCH = 512
 FLOW = rgen.ProbabilityFlow(rtol=1e-4, atol=1e-4)
-# Of score models, by data set: most fires are in clumps that a network takes long to
-# fit, and on floods networks soon fit noise.
+# By data set: most fires are in clumps that a network takes long to fit, and on floods
+# networks soon fit noise.
 MEMBERS = {"volcano": 3, "earthquake": 3, "flood": 6, "fire": 3}
 STEPS = {"volcano": 4500, "earthquake": 6000, "flood": 6000, "fire": 20_000}
 DAMPING = {"volcano": 1.0, "earthquake": 1.0, "flood": 2.0, "fire": 0.5}

@@ -189,7 +189,7 @@ def discs():
     truth, plane = hyperbolic.target(), hyperbolic.PLANE
     laws = {"target": truth}
     for name, method in hyperbolic.METHODS.items():
-        laws[NAMES[name]], _ = method(truth, None, train_key)
+        laws[NAMES[name]], _ = method(truth, hyperbolic.STEPS, train_key)
     n = 220
     centre = (np.arange(n) + 0.5) * 2 / n - 1
     u, v = np.meshgrid(centre, centre)

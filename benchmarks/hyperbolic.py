@@ -33,6 +33,7 @@ PLANE = rgen.Hyperbolic(2)
 # Of a scale of 0.15: a blur of this variance costs it less than 0.001 nats.
 RESOLUTION = 4e-4
 BATCH = 512
+STEPS = 6000
 SIZE: dict[str, Any] = dict(width=128, depth=3, frequencies=128, max_frequency=10.0)
 FLOW = rgen.ProbabilityFlow(rtol=1e-4, atol=1e-4)
 SAMPLER = rgen.ReverseSDE(steps=100)
@@ -57,11 +58,11 @@ def rsgm(truth, steps, key):
     score = rgen.nn.ScoreField(process, key=init_key, **SIZE)
     law = rgen.ScoreModel(score, process, FLOW, SAMPLER)
     loss = eqx.Partial(score_matching, rgen.losses.implicit)
-    return train(law, loss, draws(truth, BATCH), key, steps=steps or 6000)[:2]
+    return train(law, loss, draws(truth, BATCH), key, steps=steps)[:2]
 
 
 def exp_wrapped(truth, steps, key):
-    settings = dict(batch=BATCH, steps=steps or 6000)
+    settings = dict(batch=BATCH, steps=steps)
     return exp_wrapped_model(truth, RESOLUTION, SIZE, FLOW, SAMPLER, key, **settings)
 
 
@@ -71,7 +72,7 @@ METHODS = {"rsgm": rsgm, "exp_wrapped": exp_wrapped}
 def main():
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--seed", type=int, nargs="+", default=[0])
-    parser.add_argument("--steps", type=int, help="default: by method")
+    parser.add_argument("--steps", type=int, help=f"default: {STEPS}")
     parser.add_argument("--method", choices=METHODS, nargs="+", default=["rsgm"])
     parser.add_argument("--output", help="a file of JSON lines, to go on from")
     args = parser.parse_args()
@@ -81,7 +82,7 @@ def main():
     for line in results.todo(cases):
         name, seed, _ = line.values()
         train_key, test_key = jr.split(jr.key(seed))
-        law, seconds = METHODS[name](target(), args.steps, train_key)
+        law, seconds = METHODS[name](target(), args.steps or STEPS, train_key)
         results.write(
             **line,
             **machine(),
