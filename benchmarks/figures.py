@@ -134,7 +134,7 @@ def earth_densities():
     world = rgen.plot.Mollweide()
     grid = rgen.plot.grid(world, pixels=120)
     for ax, name in zip(axes.flat, DATASETS, strict=True):
-        split_key, train_key = jr.split(jr.key(0))
+        split_key, train_key, _ = jr.split(jr.key(0), 3)
         data, validation, test = earth.split(
             "legacy", split_key, earth.DATASETS[name]()
         )
