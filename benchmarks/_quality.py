@@ -11,7 +11,7 @@ import rgen
 
 from ._evaluations import density_evaluations, sample_evaluations
 from ._moser import floor_mass, log_density
-from ._training import draws, log_probs
+from ._training import drawn, draws, log_probs
 
 
 TEST = 4096
@@ -22,7 +22,7 @@ def quality(
     truth: rgen.AbstractDistribution,
     everywhere: rgen.AbstractDistribution,
     key: jax.Array,
-) -> dict[str, float]:
+) -> dict[str, float | None]:
     """How well a law fits the target `truth`, from 4,096 draws of the target.
 
     `ceiling` is the mean of log p over them, p being the density of the target,
@@ -31,7 +31,7 @@ def quality(
     draws and as many of the law `everywhere`. `sample_log_likelihood` is the mean of
     log p over draws of the law. Evaluations are of the network, or of the network with
     its divergence, for one density and for one draw: the mean over 256 of them, and the
-    most of them for a density.
+    most of them for a density. Where a sampler gives up there is nothing about draws.
     """
     test_key, other_key, sample_key = jr.split(key, 3)
     test = draws(truth, TEST)(test_key)
@@ -40,9 +40,7 @@ def quality(
     gap = log_p[:TEST] - log_q[:TEST]
     proposal = jnp.logaddexp(log_p, log_probs(everywhere.log_prob, x))
     weights = 2 * jnp.exp(log_q - proposal)
-    few = jr.split(sample_key, 256)
     evaluations = _map(density_evaluations, law, test[:256])
-    drawn = draws(law, TEST)(sample_key)
     return dict(
         ceiling=_mean(log_p[:TEST]),
         log_likelihood=_mean(log_q[:TEST]),
@@ -50,9 +48,19 @@ def quality(
         gap_error=round(float(jnp.std(gap)) / TEST**0.5, 4),
         mass=_mean(weights),
         **floor_mass(law),
-        sample_log_likelihood=_mean(log_probs(truth.log_prob, drawn)),
         density_evaluations=_mean(evaluations),
         most_density_evaluations=int(jnp.max(evaluations)),
+        **_quality_of_draws(law, truth, sample_key),
+    )
+
+
+def _quality_of_draws(law, truth, key):
+    x = drawn(law, TEST, key)
+    if x is None:
+        return dict(sample_log_likelihood=None, sample_evaluations=None)
+    few = jr.split(key, 256)
+    return dict(
+        sample_log_likelihood=_mean(log_probs(truth.log_prob, x)),
         sample_evaluations=_mean(_map(sample_evaluations, law, few)),
     )
 

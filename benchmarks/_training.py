@@ -1,6 +1,7 @@
 """The training of the neural models that are compared: the same for all."""
 
 import statistics
+import sys
 import time
 from collections.abc import Callable
 from functools import partial
@@ -101,6 +102,16 @@ def draws(law: rgen.AbstractDistribution, n: int) -> Callable:
 @eqx.filter_jit
 def _draws(key, law, n):
     return jax.vmap(law.sample)(jr.split(key, n))
+
+
+def drawn(law: rgen.AbstractDistribution, n: int, key: jax.Array) -> jax.Array | None:
+    """`n` draws of a law, or none where its sampler gives up: the likelihoods of long
+    training are not to be lost for it."""
+    try:
+        return jax.block_until_ready(draws(law, n)(key))
+    except eqx.EquinoxRuntimeError as error:
+        print(f"no draws: {error}", file=sys.stderr)
+        return None
 
 
 class InChart(eqx.Module):

@@ -222,6 +222,32 @@ def test_the_target_itself_has_no_gap_and_the_mass_one(monkeypatch):
     assert apart - 0.1 < found["ceiling"] < apart + 0.2
 
 
+class WithoutDraws(rgen.AbstractDistribution):
+    """A uniform law whose sampler gives up."""
+
+    manifold: rgen.AbstractManifold
+
+    def log_prob(self, x):
+        return rgen.Uniform(self.manifold).log_prob(x)
+
+    def sample(self, key):
+        x = self.manifold.uniform(key)
+        return eqx.error_if(x, jnp.array(True), "no more steps")
+
+
+def test_likelihoods_are_not_lost_where_a_sampler_gives_up(monkeypatch, capsys):
+    monkeypatch.setattr(_quality, "density_evaluations", lambda law, x: jnp.array(1))
+    truth = rgen.Uniform(earth.SPHERE)
+    law = WithoutDraws(earth.SPHERE)
+    found = _quality.quality(law, truth, truth, jr.key(0))
+    assert found["gap"] == 0 and found["mass"] == 1
+    assert found["sample_log_likelihood"] is None
+    assert found["sample_evaluations"] is None
+    x = jax.vmap(truth.sample)(jr.split(jr.key(0), 8))
+    assert earth.sample_metrics(law, x, jr.key(0))["wasserstein"] is None
+    assert "no more steps" in capsys.readouterr().err
+
+
 @pytest.mark.parametrize(
     "values, factor, best",
     [
