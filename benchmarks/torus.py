@@ -42,10 +42,12 @@ EXACT_UP_TO = 10
 # Waves in random directions are of no use in many dimensions.
 SIZE: dict[str, Any] = dict(width=256, depth=3, frequencies=0)
 HARMONICS = 4
+# Where the noise has forgotten the data, the inverse of the squared score makes a large
+# number of what an implicit loss says about a small one, and all of that is variance.
 LOSSES = {
-    "denoising": rgen.losses.denoising,
-    "sliced": rgen.losses.sliced,
-    "implicit": rgen.losses.implicit,
+    "denoising": (rgen.losses.denoising, rgen.losses.variance_weight),
+    "sliced": (rgen.losses.sliced, rgen.losses.likelihood_weight),
+    "implicit": (rgen.losses.implicit, rgen.losses.likelihood_weight),
 }
 
 
@@ -87,7 +89,7 @@ def with_harmonics(field, key):
     return eqx.tree_at(lambda field: field.network, field, network)
 
 
-def score_model(loss, truth, steps, key):
+def score_model(loss, weight, truth, steps, key):
     init_key, harmonic_key, key = jr.split(key, 3)
     schedule = rgen.LogUniformSchedule(RESOLUTION, END)
     process = rgen.Brownian(truth.manifold, schedule)
@@ -97,8 +99,8 @@ def score_model(loss, truth, steps, key):
     exact = truth.manifold.dim <= EXACT_UP_TO
     divergence = rgen.ExactDivergence() if exact else rgen.HutchinsonDivergence()
     law = rgen.ScoreModel(field, process, flow, divergence=divergence)
-    draw = draws(truth, BATCH)
-    return train(law, eqx.Partial(score_matching, loss), draw, key, steps=steps)
+    loss = eqx.Partial(score_matching, loss, weight=weight)
+    return train(law, loss, draws(truth, BATCH), key, steps=steps)
 
 
 def moser_flow(truth, steps, key):
@@ -110,7 +112,7 @@ def moser_flow(truth, steps, key):
 
 
 METHODS = {
-    **{name: partial(score_model, loss) for name, loss in LOSSES.items()},
+    **{name: partial(score_model, *each) for name, each in LOSSES.items()},
     "moser": moser_flow,
 }
 
