@@ -238,6 +238,20 @@ def test_logarithm_of_a_matrix_near_the_cut_locus(dtype, eps, gap):
     assert all(jnp.all(jnp.isfinite(slope)) for slope in slopes)
 
 
+@pytest.mark.parametrize("n", [2, 3, 4, 10])
+def test_projection_from_far_off(n, dtype, eps):
+    """As a trial step of a solver may be: of a multiple to the rotation, of a matrix
+    of large entries to something finite, so that the next trial starts from a number.
+    """
+    manifold = rgen.SpecialOrthogonal(n)
+    x = points(manifold, jr.key(0), N)
+    project = jax.jit(jax.vmap(manifold.project))
+    for scale in (1e-3, 2.0, 1e3):
+        np.testing.assert_allclose(project(scale * x), x, atol=50 * eps)
+        noisy = x + scale * jr.normal(jr.key(1), x.shape)
+        assert jnp.all(jnp.isfinite(project(noisy)))
+
+
 @pytest.mark.parametrize("gap", [0.0, 1e-6, 1e-3])
 def test_opposite_angles_on_the_torus(dtype, eps, gap):
     manifold = rgen.Torus(2)

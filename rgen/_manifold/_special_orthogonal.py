@@ -92,7 +92,10 @@ class SpecialOrthogonal(AbstractEmbeddedManifold):
         return safe_norm(_log_rotation(_turn(x, y))) / math.sqrt(2)
 
     def _project(self, x: Point) -> Point:
-        return _newton_schulz(x, 5)
+        # From a matrix that is too large, as a trial step of a solver may be, the
+        # iteration diverges.
+        size = jnp.sqrt(jnp.linalg.norm(x.T @ x)) / self.n**0.25
+        return _newton_schulz(x / size, 5)
 
     def _to_tangent(self, x: Point, v: Tangent) -> Tangent:
         return (v - x @ v.T @ x) / 2
