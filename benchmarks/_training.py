@@ -133,9 +133,16 @@ def score_matching(
     x0: jax.Array,
     key: jax.Array,
     weight: Callable = rgen.losses.variance_weight,
+    times: Callable = rgen.AbstractProcess.stratified_times,
 ) -> jax.Array:
-    """The mean of a loss of [`rgen.losses`][] over stratified times."""
-    return _score_matching(loss, weight, law.score, law.process, x0, key)
+    """The mean of a loss of [`rgen.losses`][] over `times(process, key, n)`."""
+    # The arrays of its limit are no parameters.
+    process = jax.lax.stop_gradient(law.process)
+    time_key, noise_key = jr.split(key)
+    t = times(process, time_key, len(x0))
+    one = partial(loss, law.score, process)
+    each = jax.vmap(one)(x0, t, jr.split(noise_key, len(x0)))
+    return jnp.mean(jax.vmap(partial(weight, process))(t) * each)
 
 
 denoising = eqx.Partial(score_matching, rgen.losses.denoising)
@@ -145,20 +152,10 @@ def ensemble(law: rgen.ScoreModel, x0: jax.Array, key: jax.Array) -> jax.Array:
     """The sum of the denoising losses over the members of an ensemble, each with noise
     of its own."""
     assert isinstance(law.score, rgen.nn.Ensemble)
-    weight = rgen.losses.variance_weight
-    loss = partial(_score_matching, rgen.losses.denoising, weight)
-    one = lambda member, key: loss(member, law.process, x0, key)
+    with_score = lambda score: eqx.tree_at(lambda law: law.score, law, score)
+    one = lambda member, key: denoising(with_score(member), x0, key)
     keys = jr.split(key, law.score.size)
     return jnp.sum(eqx.filter_vmap(one)(law.score.members, keys))
-
-
-def _score_matching(loss, weight, score, process, x0, key):
-    # The arrays of its limit are no parameters.
-    process = jax.lax.stop_gradient(process)
-    time_key, noise_key = jr.split(key)
-    t = process.stratified_times(time_key, len(x0))
-    each = jax.vmap(partial(loss, score, process))(x0, t, jr.split(noise_key, len(x0)))
-    return jnp.mean(jax.vmap(partial(weight, process))(t) * each)
 
 
 def flow_matching(law: rgen.baselines.Flow, x1: jax.Array, key: jax.Array) -> jax.Array:

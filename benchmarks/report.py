@@ -312,7 +312,7 @@ def rotations() -> list[str]:
     text = f"""## Rotations
 
 Mean log-likelihood of mixtures of $K$ wrapped normals on $SO(3)$; higher is better.
-Models see fresh draws at every step, of which there are 25,000 for 16 components and
+Models see fresh draws at every step, of which there are 30,000 for 16 components and
 more in proportion for more of them.
 
     python -m benchmarks.rotations --components 16 32 64 --method rsgm
