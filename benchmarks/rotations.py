@@ -71,52 +71,50 @@ def times(process, key, n):
     )
 
 
-# Each method returns a law, and the seconds of its training.
+# Each method, with networks of a size, returns a law and the seconds of its training.
 
 
-def rsgm(truth, steps, key):
+def rsgm(truth, size, steps, key):
     init_key, key = jr.split(key)
     process = rgen.Brownian(SO3, rgen.LogUniformSchedule(RESOLUTION, 5.0))
-    field = rgen.nn.ScoreField(process, parametrisation=FRAME, key=init_key, **SIZE)
+    field = rgen.nn.ScoreField(process, parametrisation=FRAME, key=init_key, **size)
     law = rgen.ScoreModel(field, process, FLOW, SAMPLER)
     loss = eqx.Partial(score_matching, rgen.losses.denoising, times=times)
     return train(law, loss, draws(truth, BATCH), key, steps=steps)[:2]
 
 
-def exp_wrapped(truth, steps, key):
+def exp_wrapped(truth, size, steps, key):
     settings = dict(batch=BATCH, steps=steps)
-    return exp_wrapped_model(
-        truth, RESOLUTION, CHART_SIZE, FLOW, SAMPLER, key, **settings
-    )
+    return exp_wrapped_model(truth, RESOLUTION, size, FLOW, SAMPLER, key, **settings)
 
 
-def flow_matching(truth, steps, key):
+def flow_matching(truth, size, steps, key):
     init_key, key = jr.split(key)
-    field = _flow_field(init_key)
+    field = _flow_field(size, init_key)
     law = rgen.baselines.Flow(rgen.Uniform(SO3), field, **TOLERANCE)
     draw = draws(truth, BATCH)
     return train(law, matching, draw, key, steps=steps)[:2]
 
 
-def moser_flow(truth, steps, key):
+def moser_flow(truth, size, steps, key):
     init_key, key = jr.split(key)
-    field = _flow_field(init_key)
+    field = _flow_field(size, init_key)
     law = rgen.baselines.MoserFlow(SO3, field, **TOLERANCE)
     draw = draws(truth, BATCH)
     # Fewer, for each costs fourteen times as much as one of the others.
     return train(law, moser, draw, key, steps=max(1, steps // 8))[:2]
 
 
-def _flow_field(key):
+def _flow_field(size, key):
     kwargs = dict(v_min=RESOLUTION, parametrisation=FRAME, key=key)
-    return rgen.nn.FlowField(SO3, **kwargs, **SIZE)
+    return rgen.nn.FlowField(SO3, **kwargs, **size)
 
 
 METHODS = {
-    "rsgm": rsgm,
-    "exp_wrapped": exp_wrapped,
-    "flow_matching": flow_matching,
-    "moser_flow": moser_flow,
+    "rsgm": (rsgm, SIZE),
+    "exp_wrapped": (exp_wrapped, CHART_SIZE),
+    "flow_matching": (flow_matching, SIZE),
+    "moser_flow": (moser_flow, SIZE),
 }
 
 
@@ -136,10 +134,11 @@ def main():
         target_key, train_key, test_key = jr.split(jr.key(seed), 3)
         truth = target(components, target_key)
         steps = args.steps or default_steps(components)
-        law, seconds = METHODS[name](truth, steps, train_key)
+        method, size = METHODS[name]
+        law, seconds = method(truth, size, steps, train_key)
         results.write(
             **line,
-            setting=dict(steps=steps, **SIZE),
+            setting=dict(steps=steps, **size),
             **machine(),
             train_seconds=round(seconds, 1),
             **quality(law, truth, rgen.Uniform(SO3), test_key),
