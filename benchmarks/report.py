@@ -14,7 +14,7 @@ import scipy.stats
 from ._published import EARTH, RIVAL, ROTATIONS
 from ._results import Results, read
 from .earth import RESOLUTION, default_setting
-from .rotations import RESOLUTION as ROTATIONS_RESOLUTION, SIZE, default_steps
+from .rotations import METHODS, RESOLUTION as ROTATIONS_RESOLUTION, default_steps
 
 
 ROOT = pathlib.Path(__file__).parent.parent
@@ -50,7 +50,9 @@ CASES: dict[str, tuple[tuple[str, ...], Callable[[dict], dict]]] = {
         ("method", "components", "seed"),
         lambda line: {
             "steps": None,
-            "setting": dict(steps=default_steps(line["components"]), **SIZE),
+            "setting": dict(
+                steps=default_steps(line["components"]), **METHODS[line["method"]][1]
+            ),
         },
     ),
     "torus": (("method", "dim", "seed"), lambda _: {"steps": 6000}),
