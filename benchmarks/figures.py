@@ -22,11 +22,12 @@ import rgen
 
 from . import earth, hyperbolic, rotations
 from ._training import draws, log_probs
-from .report import DATASETS, MANIFOLDS, NAMES, ROOT, SWEEPS, grouped
+from .report import DATASETS, NAMES, ROOT, SWEEPS, grouped
+from .torus import ENTROPY
+from .wasserstein_bound import MANIFOLDS
 
 
 # Of the bound.
-GAPS = {"circle": 1.0, "sphere": 2.0, "SO(3)": 2.0}
 SLOPES = {"step": 0.5, "error": 1.0, "error and time": 0.5}
 ASSETS = ROOT / "docs" / "assets"
 INK, BLUE, RED, GREEN = "#2b2b2b", "#1f4e79", "#d1342f", "#2f7f6f"
@@ -39,7 +40,9 @@ def bound():
     groups = grouped("wasserstein_bound", "manifold", "sweep")
     figure, axes = plt.subplots(1, 4, figsize=(13, 3.4), layout="constrained")
     for ax, (sweep, (label, of, _)) in zip(axes, SWEEPS.items(), strict=True):
-        for manifold, color in zip(MANIFOLDS, COLORS, strict=False):
+        for (manifold, (space, _)), color in zip(
+            MANIFOLDS.items(), COLORS, strict=False
+        ):
             group = groups.get((manifold, sweep), [])
             if not group:
                 continue
@@ -47,7 +50,7 @@ def bound():
             ax.plot(x, y, "o-", color=color, label=manifold, markersize=4)
             ax.axhline(group[0]["noise"], color=color, linewidth=0.6, linestyle=":")
             # The slope of the bound, whose constant is not known.
-            slope = -GAPS[manifold] if sweep == "time" else SLOPES[sweep]
+            slope = -space.spectral_gap if sweep == "time" else SLOPES[sweep]
             ax.plot(
                 x, 2 * max(y) * np.exp(slope * (x - x[np.argmax(y)])), "--", color=color
             )
@@ -68,7 +71,7 @@ def torus():
         for ax, field in zip(axes, ["nll_per_dim", "step_ms"], strict=True):
             y = [np.mean([g[field] for g in groups[method, dim]]) for dim in dims]
             ax.plot(dims, y, "o-", color=color, label=NAMES[method], markersize=4)
-    axes[0].axhline(-0.1905, color=INK, linestyle="--", linewidth=1, label="limit")
+    axes[0].axhline(ENTROPY, color=INK, linestyle="--", linewidth=1, label="limit")
     axes[0].set_ylabel("NLL / n (nats)")
     axes[1].set_ylabel("ms per training step")
     axes[1].set_yscale("log")
