@@ -7,7 +7,7 @@ from ._process._base import AbstractProcess
 from ._sampler import AbstractSampler, ProbabilityFlow, ReverseSDE, draw
 from ._term import ScoreFunction
 from ._typing import Key, Point, Scalar, typed
-from .distributions._base import AbstractDistribution
+from .distributions._base import AbstractDistribution, on_manifold
 
 
 class ScoreModel(AbstractDistribution):
@@ -60,7 +60,7 @@ class ScoreModel(AbstractDistribution):
     ) -> tuple[Scalar, Int[Array, ""]]:
         r"""$\log p(x)$, and the number of evaluations of the field and its divergence
         that it took."""
-        self.manifold._check_shapes("log_prob", x=x)
+        x = on_manifold(self.manifold, x)
         return density_and_evaluations(
             self.score, self.process, x, self.flow, self.divergence, key
         )

@@ -1,4 +1,5 @@
 import diffrax
+import equinox as eqx
 import jax
 import jax.numpy as jnp
 import jax.random as jr
@@ -71,6 +72,37 @@ def test_log_prob_checks_its_points(x, message):
         rgen.log_prob(zero, PROCESS, x)
     with pytest.raises(ValueError, match=message):
         rgen.log_prob_evaluations(zero, PROCESS, x)
+
+
+def models():
+    centres = jnp.stack([POLE, -POLE])
+    kernels = jnp.full(1, 10.0), jnp.zeros(1)
+    flat = rgen.WrappedNormal(rgen.Euclidean(2), jnp.zeros(2), 1.0)
+    return {
+        "score model": rgen.ScoreModel(zero, PROCESS),
+        "flow": rgen.baselines.Flow(rgen.Uniform(S2), zero),
+        "Moser flow": rgen.baselines.MoserFlow(S2, zero),
+        "pushforward": rgen.baselines.Pushforward(
+            rgen.baselines.StereographicChart(POLE), flat
+        ),
+        "kernel mixture": rgen.baselines.KernelMixture(centres, *kernels),
+        "heat kernel mixture": rgen.baselines.HeatKernelMixture(S2, centres, *kernels),
+        "mixture": rgen.Mixture(
+            eqx.filter_vmap(lambda x: rgen.VonMisesFisher(x, 10.0))(centres),
+            jnp.zeros(2),
+        ),
+    }
+
+
+@pytest.mark.parametrize("name", models())
+def test_models_have_a_density_on_the_manifold_only(name):
+    law = models()[name]
+    near = jnp.array([0.6, 0.0, 0.8])
+    assert jnp.isfinite(law.log_prob(near))
+    with pytest.raises(ValueError, match=r"point of Sphere\(dim=2\), .* not on it"):
+        law.log_prob(1.1 * near)
+    with pytest.raises(eqx.EquinoxRuntimeError, match="not on it"):
+        eqx.filter_jit(eqx.filter_vmap(law.log_prob))(jnp.stack([near, 1.1 * near]))
 
 
 def test_points_are_not_checked_inside_a_traced_function():

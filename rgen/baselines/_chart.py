@@ -8,7 +8,7 @@ from .._manifold._base import AbstractManifold
 from .._manifold._euclidean import Euclidean
 from .._numerics import log_sum_exp
 from .._typing import Floating, Key, Point, Scalar, typed
-from ..distributions._base import AbstractDistribution
+from ..distributions._base import AbstractDistribution, on_manifold
 
 
 class AbstractChart(eqx.Module):
@@ -70,7 +70,9 @@ class Pushforward(AbstractDistribution):
     @typed
     def log_prob(self, x: Point) -> Scalar:
         one = lambda y: self.law.log_prob(y) - self.chart.log_det(y)
-        return log_sum_exp(jax.vmap(one)(self.chart.preimages(x)))
+        return log_sum_exp(
+            jax.vmap(one)(self.chart.preimages(on_manifold(self.manifold, x)))
+        )
 
     @typed
     def sample(self, key: Key) -> Point:

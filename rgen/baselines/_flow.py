@@ -6,7 +6,7 @@ from .._manifold._base import AbstractManifold
 from .._ode import ODESolver
 from .._term import ScoreFunction, evaluate_field
 from .._typing import Key, Point, Scalar, Tangent, typed
-from ..distributions._base import AbstractDistribution
+from ..distributions._base import AbstractDistribution, on_manifold
 
 
 class Flow(AbstractDistribution):
@@ -70,7 +70,7 @@ class Flow(AbstractDistribution):
     ) -> tuple[Scalar, Int[Array, ""]]:
         r"""$\log p(x)$, and the number of evaluations of the field and its divergence
         that it took."""
-        self.manifold._check_shapes("log_prob", x=x)
+        x = on_manifold(self.manifold, x)
         start, change, evaluations = self._solver.end_and_density(
             self.manifold, self._tangent, x, 1.0, 0.0, self.divergence, key
         )

@@ -11,7 +11,7 @@ from .._heat_kernel._base import heat_kernel
 from .._manifold._base import AbstractManifold
 from .._numerics import log_sum_exp
 from .._typing import Floating, Key, Point, Scalar, typed
-from ..distributions._base import AbstractDistribution
+from ..distributions._base import AbstractDistribution, on_manifold
 from ._fit import check_fit
 from ._kernel_mixture import maximise_weights
 
@@ -62,6 +62,7 @@ class HeatKernelMixture(AbstractDistribution):
 
     @typed
     def log_prob(self, x: Point) -> Scalar:
+        x = on_manifold(self.manifold, x)
         each = _log_kernels(self.manifold, self.centres, self.variances, x)
         return log_sum_exp(jax.nn.log_softmax(self.log_weights) + each)
 

@@ -9,7 +9,7 @@ from jaxtyping import Array, Shaped
 from .._manifold._sphere import Sphere
 from .._numerics import log_sum_exp
 from .._typing import BoolScalar, Floating, Key, Point, Scalar, typed
-from ..distributions._base import AbstractDistribution
+from ..distributions._base import AbstractDistribution, on_manifold
 from ..distributions._von_mises_fisher import VonMisesFisher, log_normaliser
 from ._fit import check_fit
 
@@ -62,6 +62,7 @@ class KernelMixture(AbstractDistribution):
 
     @typed
     def log_prob(self, x: Point) -> Scalar:
+        x = on_manifold(self.manifold, x)
         each = _log_kernels(self.centres, self.concentrations, x)
         return log_sum_exp(jax.nn.log_softmax(self.log_weights) + each)
 

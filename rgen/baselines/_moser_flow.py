@@ -6,7 +6,7 @@ from .._manifold._base import AbstractManifold
 from .._ode import ODESolver
 from .._term import ScoreFunction, evaluate_field
 from .._typing import Key, Point, Scalar, Tangent, typed
-from ..distributions._base import AbstractDistribution
+from ..distributions._base import AbstractDistribution, on_manifold
 from ..distributions._uniform import Uniform
 
 
@@ -62,7 +62,7 @@ class MoserFlow(AbstractDistribution):
     @typed
     def log_prob(self, x: Point) -> Scalar:
         r"""$\log p(x)$. Where the density is not positive this is an error."""
-        ratio = self.ratio(x)
+        ratio = self.ratio(on_manifold(self.manifold, x))
         ratio = eqx.error_if(
             ratio,
             ratio <= 0,

@@ -1,6 +1,7 @@
 import abc
 
 import equinox as eqx
+import jax.numpy as jnp
 from jax.core import Tracer
 from jaxtyping import Array
 
@@ -12,7 +13,8 @@ class AbstractDistribution(eqx.Module):
     r"""A probability law on a manifold.
 
     Both methods concern *one* point: map over a batch with `jax.vmap`. Densities are
-    with respect to the Riemannian volume, in nats.
+    with respect to the Riemannian volume, in nats. That of a model or a mixture is an
+    error off the manifold; simple laws trust their points.
     """
 
     manifold: eqx.AbstractVar[AbstractManifold]
@@ -25,6 +27,14 @@ class AbstractDistribution(eqx.Module):
     @abc.abstractmethod
     def sample(self, key: Key) -> Point:
         r"""A draw from $p$."""
+
+
+def on_manifold(manifold: AbstractManifold, x: Point) -> Point:
+    """`x`, which is required to be on the manifold, or to hold a NaN."""
+    manifold._check_shapes("log_prob", x=x)
+    ok = manifold.contains(x) | jnp.any(jnp.isnan(x))
+    what = f"log_prob: expected `x` to be a point of {manifold}, but it is not on it"
+    return require(ok, x, what)
 
 
 def require(

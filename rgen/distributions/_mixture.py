@@ -6,7 +6,7 @@ from jaxtyping import Array
 from .._manifold._base import AbstractManifold
 from .._numerics import log_sum_exp
 from .._typing import Floating, Key, Point, Scalar, typed
-from ._base import AbstractDistribution
+from ._base import AbstractDistribution, on_manifold
 
 
 class Mixture(AbstractDistribution):
@@ -54,6 +54,7 @@ class Mixture(AbstractDistribution):
 
     @typed
     def log_prob(self, x: Point) -> Scalar:
+        x = on_manifold(self.manifold, x)
         each = eqx.filter_vmap(lambda component: component.log_prob(x))
         weights = jax.nn.log_softmax(self.log_weights)
         return log_sum_exp(weights + each(self.components))
