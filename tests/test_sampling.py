@@ -380,8 +380,11 @@ def test_score_model_is_the_same_law():
     key, n = jr.key(9), 5
     x = rgen.sample(score, process, key, n)
     # The same sums, compiled apart.
-    close = functools.partial(np.testing.assert_allclose, rtol=1e-4, atol=1e-4)
-    close(jax.jit(jax.vmap(model.sample))(jr.split(key, n)), x)
-    close(jax.jit(jax.vmap(model.log_prob))(x), rgen.log_prob(score, process, x))
+    close = functools.partial(np.testing.assert_allclose, rtol=1e-4)
+    close(jax.jit(jax.vmap(model.sample))(jr.split(key, n)), x, atol=1e-4)
+    # By rounding one of them may choose other steps, dozens of which have an error of
+    # up to 1e-5 each.
+    log_prob = jax.jit(jax.vmap(model.log_prob))
+    close(log_prob(x), rgen.log_prob(score, process, x), atol=5e-4)
     with pytest.raises(ValueError, match="expected `x` to have shape"):
         model.log_prob(x)
