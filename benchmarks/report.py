@@ -275,13 +275,8 @@ def earth_likelihoods(protocol: str, own: dict[tuple, list[dict]]) -> str:
         published = EARTH.get(method, {}) if protocol == "legacy" else {}
         if published:
             rows.append([NAMES[method], "paper", *(published[d] for d in DATASETS), ""])
-        cells = [
-            interval([line["test_nll"] for line in own.get((method, d), [])])
-            for d in DATASETS
-        ]
-        minutes = [core_minutes(own.get((method, d), [])) for d in DATASETS]
         name = "" if published else NAMES[method]
-        rows.append([name, "rgen", *cells, ", ".join(minutes)])
+        rows.append(likelihoods(name, [own.get((method, d), []) for d in DATASETS]))
         if method == "kernel_mixture":
             rows += coarse_rows(protocol)
         if method == "rsgm":
@@ -298,11 +293,15 @@ def coarse_rows(protocol: str) -> list[list[str]]:
     rows = []
     for resolution in sorted({key[1] for key in groups if key[0] == protocol}):
         own = [groups.get((protocol, resolution, d), []) for d in DATASETS]
-        cells = [interval([line["test_nll"] for line in group]) for group in own]
-        minutes = ", ".join(map(core_minutes, own))
         name = f"Kernel mixture, variance $10^{{{math.log10(resolution):.0f}}}$"
-        rows.append([name, "rgen", *cells, minutes])
+        rows.append(likelihoods(name, own))
     return rows
+
+
+def likelihoods(name: str, groups: list[list[dict]]) -> list[str]:
+    """The row of a method, from the lines of each data set."""
+    cells = [interval([line["test_nll"] for line in group]) for group in groups]
+    return [name, "rgen", *cells, ", ".join(map(core_minutes, groups))]
 
 
 def differences(own: dict[tuple, list[dict]], dataset: str) -> list[float]:

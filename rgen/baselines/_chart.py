@@ -69,10 +69,9 @@ class Pushforward(AbstractDistribution):
 
     @typed
     def log_prob(self, x: Point) -> Scalar:
+        x = on_manifold(self.manifold, x)
         one = lambda y: self.law.log_prob(y) - self.chart.log_det(y)
-        return log_sum_exp(
-            jax.vmap(one)(self.chart.preimages(on_manifold(self.manifold, x)))
-        )
+        return log_sum_exp(jax.vmap(one)(self.chart.preimages(x)))
 
     @typed
     def sample(self, key: Key) -> Point:
