@@ -19,10 +19,10 @@ def exp_wrapped(
     key: jax.Array,
     *,
     batch: int,
-    steps: int,
+    **training: Any,
 ) -> tuple[rgen.AbstractDistribution, float]:
     """A Euclidean score model in the tangent space of the origin, trained on draws of a
-    target; and the seconds of its training."""
+    target, as `training` says to [`train`][]; and the seconds of its training."""
     init_key, key = jr.split(key)
     manifold = truth.manifold
     chart = rgen.baselines.ExponentialChart(manifold, manifold.origin)
@@ -31,5 +31,5 @@ def exp_wrapped(
     field = rgen.nn.ScoreField(process, key=init_key, **size)
     law = rgen.ScoreModel(field, process, flow, sampler)
     draw = InChart(chart, draws(truth, batch))
-    law, seconds, _ = train(law, denoising, draw, key, steps=steps)
+    law, seconds, _ = train(law, denoising, draw, key, **training)
     return rgen.baselines.Pushforward(chart, law), seconds

@@ -160,8 +160,7 @@ def rotation_histograms():
     """Euler angles of draws of the target with 32 components, and of the model."""
     target_key, train_key, test_key = jr.split(jr.key(0), 3)
     truth = rotations.target(32, target_key)
-    steps = rotations.default_steps(32)
-    law, _ = rotations.rsgm(truth, rotations.SIZE, steps, train_key)
+    law, _ = rotations.rsgm(truth, rotations.SIZE, rotations.STEPS, train_key)
     figure, axes = plt.subplots(1, 3, figsize=(11, 3.2), layout="constrained")
     samples = {
         "target": draws(truth, 20_000)(test_key),

@@ -14,7 +14,7 @@ import scipy.stats
 from ._published import EARTH, RIVAL, ROTATIONS
 from ._results import Results, read
 from .earth import RESOLUTION, default_setting
-from .rotations import METHODS, RESOLUTION as ROTATIONS_RESOLUTION, default_steps
+from .rotations import METHODS, RESOLUTION as ROTATIONS_RESOLUTION, STEPS
 from .torus import ENTROPY
 from .wasserstein_bound import MANIFOLDS
 
@@ -60,12 +60,7 @@ CASES: dict[str, tuple[tuple[str, ...], Callable[[dict], dict]]] = {
     ),
     "rotations": (
         ("method", "components", "seed"),
-        lambda line: {
-            "steps": None,
-            "setting": dict(
-                steps=default_steps(line["components"]), **METHODS[line["method"]][1]
-            ),
-        },
+        lambda line: {"steps": STEPS, "setting": METHODS[line["method"]][1]},
     ),
     "torus": (("method", "dim", "seed"), lambda _: {"steps": 6000}),
     "hyperbolic": (("method", "seed"), lambda _: {"steps": None}),
@@ -338,18 +333,16 @@ def rotations() -> list[str]:
     text = f"""## Rotations
 
 Mean log-likelihood of mixtures of $K$ wrapped normals on $SO(3)$; higher is better.
-Models see fresh draws at every step, of which there are 30,000 for 16 components and
-more in proportion for more of them; Moser flows have an eighth of the steps, each being
-dearer. Three of four of the times that RSGM is trained at are in the middle half of the
+Models see fresh draws at each of {STEPS:,} steps; Moser flows have an eighth of the
+steps, each being dearer. Three of four of the times that RSGM is trained at are in the middle half of the
 logarithm of the variance, where the components part from one another.
 
     python -m benchmarks.rotations --components 16 32 64 --method rsgm
 
 {FIT_TEXT}
 The ceiling differs from draw to draw of the components. Draws of RSGM keep noise of the
-variance {ROTATIONS_RESOLUTION}, which alone takes 0.066 off log p. With 64 components
-the gap is about what it is after a twelfth of the steps: what keeps it there is not
-known. The paper states one number of evaluations."""
+variance {ROTATIONS_RESOLUTION}, which alone takes 0.066 off log p. The
+paper states one number of evaluations."""
     head = ["K", "", "paper", "evaluations", *FIT]
     rows = []
     for components in sorted({key[0] for key in groups}):
