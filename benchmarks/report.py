@@ -334,8 +334,9 @@ def rotations() -> list[str]:
 
 Mean log-likelihood of mixtures of $K$ wrapped normals on $SO(3)$; higher is better.
 Models see fresh draws at each of {STEPS:,} steps; Moser flows have an eighth of the
-steps, each being dearer. Three of four of the times that RSGM is trained at are in the middle half of the
-logarithm of the variance, where the components part from one another.
+steps, each being dearer. Three of four of the times that RSGM is trained at are in the
+middle half of the logarithm of the variance, where the components part from one
+another.
 
     python -m benchmarks.rotations --components 16 32 64 --method rsgm
 
