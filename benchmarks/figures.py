@@ -22,7 +22,7 @@ import rgen
 
 from . import earth, hyperbolic, rotations
 from ._training import draws, log_probs
-from .report import DATASETS, NAMES, ROOT, SWEEPS, grouped
+from .report import NAMES, ROOT, SWEEPS, grouped
 from .torus import ENTROPY
 from .wasserstein_bound import MANIFOLDS
 
@@ -136,7 +136,7 @@ def earth_densities():
     images = []
     world = rgen.plot.Mollweide()
     grid = rgen.plot.grid(world, pixels=120)
-    for ax, name in zip(axes.flat, DATASETS, strict=True):
+    for ax, name in zip(axes.flat, earth.DATASETS, strict=True):
         split_key, train_key, _ = jr.split(jr.key(0), 3)
         data, validation, test = earth.split(
             "legacy", split_key, earth.DATASETS[name]()

@@ -13,7 +13,7 @@ import scipy.stats
 
 from ._published import EARTH, RIVAL, ROTATIONS
 from ._results import Results, read
-from .earth import RESOLUTION, default_setting
+from .earth import DATASETS, RESOLUTION, default_setting
 from .rotations import METHODS, RESOLUTION as ROTATIONS_RESOLUTION, STEPS
 from .torus import ENTROPY
 from .wasserstein_bound import MANIFOLDS
@@ -86,7 +86,6 @@ lacks, with the standard error over the test points where there is one seed; "lo
 draws" is the mean log-density of the target at draws of the model, which the ceiling
 belongs to as well; the integral of a model's density would be one. Evaluations are of
 the network, for one draw, and of the network and its divergence, for one density."""
-DATASETS = ["volcano", "earthquake", "flood", "fire"]
 
 INTRODUCTION = """# Results
 
