@@ -184,12 +184,12 @@ def stereographic(data, validation, setting, key):
     nearest = lambda pole: jnp.max(data @ pole)
     pole = poles[jnp.argmin(jax.lax.map(nearest, poles))]
     chart = rgen.baselines.StereographicChart(-pole)
-    # At the origin of the chart lengths are half of those on the sphere.
-    schedule = rgen.LogUniformSchedule(setting.resolution / 4, 15.0)
+    # The blur is that of the points, for that of the chart gets finer towards the pole.
+    # At the origin, where lengths are half of those on the sphere, this adds a tenth.
+    schedule = rgen.LogUniformSchedule(setting.resolution / 40, 15.0)
     process = rgen.OrnsteinUhlenbeck(rgen.Euclidean(2), schedule)
     score = rgen.nn.ScoreField(process, key=init_key, **_size(128, setting))
     law = rgen.ScoreModel(score, process, FLOW)
-    # On blurred points, for towards the pole the blur of the chart is a finer one.
     draw = InChart(chart, Blurred(minibatches(data, BATCH), setting.resolution))
     y = jax.vmap(chart.to_chart)(validation)
     law, seconds = _train(law, denoising, draw, y, key, setting.steps)

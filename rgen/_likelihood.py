@@ -66,6 +66,11 @@ def log_prob(
     - `divergence`: [`rgen.ExactDivergence`][], or [`rgen.HutchinsonDivergence`][] for
         an unbiased estimate with one random vector for each point.
     - `key`: a random key, for the estimate.
+
+    **Returns:** an array of shape `(n,)`.
+
+    **Raises:** a `ValueError` where the points are empty or off the manifold, or where
+    an estimate is asked for without a key.
     """
     x = check_points(process.manifold, x)
     return _log_prob(score, process, x, flow, divergence, key)[0]

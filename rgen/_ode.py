@@ -24,7 +24,8 @@ class _Flow(eqx.Module):
 
 
 class _DensityFlow(eqx.Module):
-    r"""$(x, \log p)' = (f(x, t),\, \mathrm{div} f(x, t))$ along the flow of $f$."""
+    r"""$(x, a)' = (f(x, t),\, \mathrm{div} f(x, t))$: along the flow of $f$, $a$ grows
+    by what $\log p$ falls by."""
 
     manifold: AbstractManifold
     field: Callable[[Point, Scalar], Tangent]

@@ -12,8 +12,10 @@ from .distributions._base import AbstractDistribution, on_manifold
 
 class ScoreModel(AbstractDistribution):
     r"""The law of a score-based model, as a distribution: to be pushed forward
-    or compared with others. [`rgen.log_prob`][] and [`rgen.sample`][] are the same for
-    a batch, and check it.
+    or compared with others. Its density is $\log p(x) = \log p_\infty(x_{t_1}) +
+    \int_{t_0}^{t_1} \mathrm{div} f(x_t, t)\,\mathrm dt$ along the probability flow
+    $\dot x = f$ from $x_{t_0} = x$, and its draws are those of `sampler`.
+    [`rgen.log_prob`][] and [`rgen.sample`][] are the same for a batch, and check it.
 
     **Arguments:**
 
@@ -21,7 +23,8 @@ class ScoreModel(AbstractDistribution):
     - `flow`: the tolerances of `log_prob`.
     - `sampler`: how `sample` draws.
     - `divergence`: [`rgen.ExactDivergence`][], or [`rgen.HutchinsonDivergence`][], with
-        which `log_prob` needs a `key`; what pushes a law forward has none to give.
+        which `log_prob` needs a `key`, and without one raises a `ValueError`:
+        [`rgen.baselines.Pushforward`][] has none to give.
     """
 
     score: ScoreFunction

@@ -178,8 +178,16 @@ def flow_matching(
 
 @typed
 def likelihood_weight(process: AbstractProcess, t: Scalar) -> Scalar:
-    r"""$\beta(t)$: with this weight the loss bounds the negative log-likelihood (Song
-    et al. 2021, Theorem 1)."""
+    r"""$\beta(t)$: so weighted, the error of the score bounds the Kullback-Leibler
+    divergence of the law $q$ of the reversed process from the data $p$,
+
+    $$\mathrm{KL}(p \,\|\, q) \le \mathrm{KL}(p_{t_1} \,\|\, p_\infty) +
+    \frac{1}{2} \int_{t_0}^{t_1} \beta(t)\,
+    \mathbb E\, |s(x_t, t) - \nabla \log p_t(x_t)|^2\, \mathrm dt$$
+
+    (Song et al. 2021, Theorem 1). The expectation of a loss is that error plus
+    what does not depend on $s$. The bound is not one for [`rgen.log_prob`][], the
+    density of the law of the probability flow."""
     return process.schedule.beta(t)
 
 

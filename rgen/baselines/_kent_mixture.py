@@ -38,14 +38,21 @@ def fit_kent_mixture(
     $\kappa \pm 2\beta$, the inverse variances along the axes, exceeds
     `1 / resolution`. EM starts with round components at random distinct training
     points, whose variance is that of all points divided by the number of components,
-    and ends when a step gains less than 1e-5 nats per point.
+    and ends, after 20 steps at least and 1,000 at most, when a step gains less than
+    1e-5 nats per point.
 
     **Arguments:**
 
-    - `train`, `validation`: unit vectors, of shape `(n, 3)`.
-    - `resolution`: the least variance of a component, in square radians, less than 1.
-    - `sizes`: the numbers of components to try.
+    - `train`: unit vectors, of shape `(n, 3)`.
+    - `validation`: unit vectors, of shape `(m, 3)`.
+    - `resolution`: the least variance of a component, in square radians, between 0
+        and 1.
+    - `sizes`: the numbers of components to try, none of them larger than the number of
+        distinct training points.
     - `key`: a random key, for the starts.
+
+    **Raises:** a `ValueError` where the points are empty or off the sphere, or the
+    resolution or a size is out of range.
     """
     train, validation = check_fit(
         "fit_kent_mixture", Sphere(2), train, validation, resolution
