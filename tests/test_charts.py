@@ -1,3 +1,5 @@
+import math
+
 import jax
 import jax.numpy as jnp
 import jax.random as jr
@@ -38,6 +40,19 @@ def test_preimages_have_one_image(name):
     np.testing.assert_allclose(
         images, jnp.broadcast_to(x[:, None], images.shape), atol=2e-5
     )
+
+
+@pytest.mark.parametrize(
+    "manifold", [rgen.Sphere(2), rgen.SpecialOrthogonal(3)], ids=str
+)
+def test_preimages_where_geodesics_are_closed(manifold):
+    chart = ExponentialChart(manifold, manifold.origin)
+    y = chart_points(chart)
+    r = jnp.linalg.norm(y, axis=1)
+    x = jax.vmap(chart.to_manifold)(y)
+    found = jnp.linalg.norm(jax.vmap(chart.preimages)(x), axis=2)
+    expected = jnp.stack([r, 2 * math.pi - r, 2 * math.pi + r], axis=1)
+    np.testing.assert_allclose(found, expected, atol=2e-5)
 
 
 @every_chart
