@@ -22,15 +22,16 @@ class Results:
     standard output alone.
 
     A line belongs to a case, the fields that name it: a case that is in the file is
-    done. Raises a `ValueError` that names the file and the line where one is damaged;
-    nothing is overwritten then.
+    done. `lines` are those that the file had. Raises a `ValueError` that names the file
+    and the line where one is damaged; nothing is overwritten then.
     """
 
     def __init__(self, path: str | None, case: tuple[str, ...]):
         self.path = None if path is None else pathlib.Path(path)
         self.case = case
+        self.lines = [] if self.path is None else read(self.path)
         self.done = set()
-        for number, line in enumerate([] if self.path is None else read(self.path), 1):
+        for number, line in enumerate(self.lines, 1):
             if not set(case) <= set(line) or self._name(line) in self.done:
                 raise ValueError(
                     f"{path}, line {number}: expected a line with the fields {case}, "

@@ -181,11 +181,12 @@ def likelihood(law: rgen.baselines.Flow, x: jax.Array, key: jax.Array) -> jax.Ar
 
 
 @eqx.filter_jit
-def log_probs(log_prob: Callable, x: jax.Array) -> jax.Array:
-    """The log-densities at the points `x`, of which a block is evaluated at a time: a
-    solver steps until the last of them is done. `log_prob` is a bound method or a
-    module: a closure would be compiled at every call."""
-    return jax.lax.map(log_prob, x, batch_size=BLOCK)
+def log_probs(log_prob: Callable, *args: jax.Array) -> jax.Array:
+    """The log-densities at points, the first of `args`, with a key for each where there
+    is a second. A block of them is evaluated at a time: a solver steps until the last
+    of them is done. `log_prob` is a bound method or a module: a closure would be
+    compiled at every call."""
+    return jax.lax.map(lambda each: log_prob(*each), args, batch_size=BLOCK)
 
 
 def nll(log_prob: Callable, x: jax.Array) -> float:

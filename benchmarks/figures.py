@@ -22,7 +22,7 @@ import rgen
 
 from . import earth, hyperbolic, rotations
 from ._training import draws, log_probs
-from .report import NAMES, ROOT, SWEEPS, grouped
+from .report import NAMES, ROOT, SWEEPS, grouped, methods_in
 from .torus import ENTROPY
 from .wasserstein_bound import MANIFOLDS
 
@@ -65,8 +65,7 @@ def torus():
     """Likelihood and time of a step against the dimension."""
     groups = grouped("torus", "method", "dim")
     figure, axes = plt.subplots(1, 2, figsize=(9, 3.4), layout="constrained")
-    methods = [name for name in NAMES if any(key[0] == name for key in groups)]
-    for method, color in zip(methods, COLORS, strict=False):
+    for method, color in zip(methods_in(groups), COLORS, strict=False):
         dims = sorted(dim for name, dim in groups if name == method)
         for ax, field in zip(axes, ["nll_per_dim", "step_ms"], strict=True):
             y = [np.mean([g[field] for g in groups[method, dim]]) for dim in dims]

@@ -12,7 +12,7 @@ import numpy as np
 import scipy.stats
 
 from ._published import EARTH, RIVAL, ROTATIONS
-from ._results import Results, read
+from ._results import Results
 from .earth import DATASETS, RESOLUTION, default_setting
 from .rotations import METHODS, RESOLUTION as ROTATIONS_RESOLUTION, STEPS
 from .torus import ENTROPY
@@ -191,8 +191,7 @@ def lines(name: str) -> list[dict]:
     """The lines of a file, one for each case, all of them of the default settings."""
     fields, default = CASES[name]
     path = RESULTS / f"{name}.jsonl"
-    Results(str(path), fields)
-    found = read(path)
+    found = Results(str(path), fields).lines
     for line in found:
         settings = default(line)
         if any(line.get(field) != value for field, value in settings.items()):

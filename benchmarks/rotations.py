@@ -83,8 +83,8 @@ def rsgm(truth, size, steps, key):
 
 
 def exp_wrapped(truth, size, steps, key):
-    settings = dict(batch=BATCH, steps=steps, rate=RATE)
-    return exp_wrapped_model(truth, RESOLUTION, size, FLOW, SAMPLER, key, **settings)
+    model = partial(exp_wrapped_model, batch=BATCH, steps=steps, rate=RATE)
+    return model(truth, RESOLUTION, size, FLOW, SAMPLER, key)
 
 
 def flow_matching(truth, size, steps, key):

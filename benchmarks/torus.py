@@ -120,11 +120,10 @@ METHODS = {
 def quality(law, truth, key):
     test_key, density_key = jr.split(key)
     x = draws(truth, TEST)(test_key)
-    density = log_density(law)
     if isinstance(law, rgen.ScoreModel):
-        found = _log_probs(law, x, jr.split(density_key, TEST))
+        found = log_probs(law.log_prob, x, jr.split(density_key, TEST))
     else:
-        found = log_probs(density, x)
+        found = log_probs(log_density(law), x)
     gap = (log_probs(truth.log_prob, x) - found) / truth.manifold.dim
     mean = float(jnp.mean(gap))
     return dict(
@@ -133,12 +132,6 @@ def quality(law, truth, key):
         gap_error=round(float(jnp.std(gap)) / TEST**0.5, 4),
         **floor_mass(law),
     )
-
-
-@eqx.filter_jit
-def _log_probs(law, x, keys):
-    one = lambda pair: law.log_prob(*pair)
-    return jax.lax.map(one, (x, keys), batch_size=256)
 
 
 def main():

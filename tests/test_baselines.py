@@ -14,7 +14,7 @@ from rgen.baselines import (
     fit_heat_kernel_mixture,
     fit_kernel_mixture,
 )
-from rgen.baselines._kernel_mixture import _gains, maximise_weights
+from rgen.baselines._fit import _gains, maximise_weights
 
 
 def cloud(key, n, concentration=50.0):

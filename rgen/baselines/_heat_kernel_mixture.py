@@ -12,11 +12,9 @@ from .._manifold._base import AbstractManifold
 from .._numerics import log_sum_exp
 from .._typing import Floating, Key, Point, Scalar, typed
 from ..distributions._base import AbstractDistribution, on_manifold
-from ._fit import check_fit
-from ._kernel_mixture import maximise_weights
+from ._fit import BANDWIDTHS, check_fit, maximise_weights
 
 
-_BANDWIDTHS = 24
 # Points of validation per pass: what bounds the memory.
 _BLOCK = 16
 
@@ -105,7 +103,7 @@ def fit_heat_kernel_mixture(
         "fit_heat_kernel_mixture", manifold, train, validation, resolution
     )
     finest = math.log(resolution)
-    variances = jnp.exp(jnp.linspace(finest, 0, _BANDWIDTHS, dtype=train.dtype))
+    variances = jnp.exp(jnp.linspace(finest, 0, BANDWIDTHS, dtype=train.dtype))
     log_weights = _fit(manifold, train, validation, variances)
     return HeatKernelMixture(manifold, train, variances, log_weights)
 

@@ -8,18 +8,14 @@ from jaxtyping import Array, Shaped
 
 from .._manifold._sphere import Sphere
 from .._numerics import log_sum_exp
-from .._typing import BoolScalar, Floating, Key, Point, Scalar, typed
+from .._typing import Floating, Key, Point, Scalar, typed
 from ..distributions._base import AbstractDistribution, on_manifold
 from ..distributions._von_mises_fisher import VonMisesFisher, log_normaliser
-from ._fit import check_fit
+from ._fit import BANDWIDTHS, check_fit, maximise_weights
 
 
-_BANDWIDTHS = 24
 # Centres and points per pass: what bounds the memory.
 _BLOCK = 512
-# How much likelihood EM may leave, in nats per point, and when it gives up.
-_GAP = 1e-3
-_MAX_STEPS = 20_000
 
 
 class KernelMixture(AbstractDistribution):
@@ -113,7 +109,7 @@ def fit_kernel_mixture(
         "fit_kernel_mixture", Sphere(2), train, validation, resolution
     )
     narrowest = -math.log(resolution)
-    concentrations = jnp.exp(jnp.linspace(0, narrowest, _BANDWIDTHS, dtype=train.dtype))
+    concentrations = jnp.exp(jnp.linspace(0, narrowest, BANDWIDTHS, dtype=train.dtype))
     log_weights = _fit(train, validation, concentrations)
     return KernelMixture(train, concentrations, log_weights)
 
@@ -126,37 +122,6 @@ def _fit(
 ) -> Floating[Array, " k"]:
     each = lambda y: _log_kernels(train, concentrations, y)
     return maximise_weights(jax.lax.map(each, validation, batch_size=_BLOCK))
-
-
-def maximise_weights(
-    log_likelihoods: Floating[Array, "m k"],
-) -> Floating[Array, " k"]:
-    """The log weights, normalised, of the mixture of `k` fixed laws under which `m`
-    points of given log-likelihoods are likeliest."""
-    top = jnp.max(log_likelihoods, axis=1, keepdims=True)
-    likelihoods = jnp.exp(log_likelihoods - top)
-    start = jnp.full(likelihoods.shape[1], 1 / likelihoods.shape[1], top.dtype)
-
-    def unfinished(state: tuple[Array, Array, Array]) -> BoolScalar:
-        _, gains, step = state
-        return (jnp.max(gains) > 1 + _GAP) & (step < _MAX_STEPS)
-
-    def improve(state: tuple[Array, Array, Array]):
-        weights, gains, step = state
-        weights = weights * gains
-        weights = weights / jnp.sum(weights)
-        return weights, _gains(weights, likelihoods), step + 1
-
-    state = start, _gains(start, likelihoods), jnp.array(0)
-    weights, _, _ = jax.lax.while_loop(unfinished, improve, state)
-    return jnp.log(weights)
-
-
-def _gains(
-    weights: Floating[Array, " k"], likelihoods: Floating[Array, "m k"]
-) -> Floating[Array, " k"]:
-    """The derivative of the mean log-likelihood in each weight."""
-    return jnp.mean(likelihoods / (likelihoods @ weights)[:, None], axis=0)
 
 
 def _log_kernels(
