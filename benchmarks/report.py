@@ -219,7 +219,7 @@ def interval(numbers: list[float], digits: int = 2) -> str:
     n = len(numbers)
     if n == 0:
         return ""
-    mean = f"{np.mean(numbers):.{digits}f}"
+    mean = decimals(np.mean(numbers), digits)
     if n == 1:
         return f"{mean} (1)"
     half = scipy.stats.t.ppf(0.975, n - 1) * np.std(numbers, ddof=1) / math.sqrt(n)
@@ -228,7 +228,12 @@ def interval(numbers: list[float], digits: int = 2) -> str:
 
 def mean(group: list[dict], field: str, digits: int) -> str:
     found = values(group, field)
-    return f"{np.mean(found):.{digits}f}" if found else ""
+    return decimals(np.mean(found), digits) if found else ""
+
+
+def decimals(number: float, digits: int) -> str:
+    """Without the sign of a zero."""
+    return f"{round(number, digits) + 0.0:.{digits}f}"
 
 
 def values(group: list[dict], field: str) -> list[float]:

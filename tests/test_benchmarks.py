@@ -374,6 +374,7 @@ def test_intervals_and_slopes_of_the_report():
     # Student's quantile for two degrees of freedom is 4.303.
     assert report.interval([1.0, 2.0, 3.0]) == "2.00 ± 2.48 (3)"
     assert report.interval([1.0]) == "1.00 (1)"
+    assert report.interval([-0.001]) == "0.00 (1)"
     assert report.interval([]) == ""
     group = [{"w1": 0.1 * 2.0**k, "noise": 0.01, "x": k} for k in range(-3, 4)]
     # The first two are in the noise.
