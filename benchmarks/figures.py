@@ -27,8 +27,6 @@ from .torus import ENTROPY
 from .wasserstein_bound import MANIFOLDS
 
 
-# Of the bound.
-SLOPES = {"step": 0.5, "error": 1.0, "error and time": 0.5}
 ASSETS = ROOT / "docs" / "assets"
 INK, BLUE, RED, GREEN = "#2b2b2b", "#1f4e79", "#d1342f", "#2f7f6f"
 COLORS = [BLUE, RED, GREEN, "#b07d2b"]
@@ -39,7 +37,7 @@ def bound():
     the slope of the bound."""
     groups = grouped("wasserstein_bound", "manifold", "sweep")
     figure, axes = plt.subplots(1, 4, figsize=(13, 3.4), layout="constrained")
-    for ax, (sweep, (label, of, _)) in zip(axes, SWEEPS.items(), strict=True):
+    for ax, (sweep, (label, of, slope)) in zip(axes, SWEEPS.items(), strict=True):
         for (manifold, (space, _)), color in zip(
             MANIFOLDS.items(), COLORS, strict=False
         ):
@@ -50,10 +48,8 @@ def bound():
             ax.plot(x, y, "o-", color=color, label=manifold, markersize=4)
             ax.axhline(group[0]["noise"], color=color, linewidth=0.6, linestyle=":")
             # The slope of the bound, whose constant is not known.
-            slope = -space.spectral_gap if sweep == "time" else SLOPES[sweep]
-            ax.plot(
-                x, 2 * max(y) * np.exp(slope * (x - x[np.argmax(y)])), "--", color=color
-            )
+            steps = x - x[np.argmax(y)]
+            ax.plot(x, 2 * max(y) * np.exp(slope(space) * steps), "--", color=color)
         ax.set_yscale("log")
         ax.set_xlabel(label)
     axes[0].set_ylabel("$W_1$ (radians)")

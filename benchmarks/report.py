@@ -219,7 +219,7 @@ def interval(numbers: list[float], digits: int = 2) -> str:
     n = len(numbers)
     if n == 0:
         return ""
-    mean = decimals(np.mean(numbers), digits)
+    mean = decimals(float(np.mean(numbers)), digits)
     if n == 1:
         return f"{mean} (1)"
     half = scipy.stats.t.ppf(0.975, n - 1) * np.std(numbers, ddof=1) / math.sqrt(n)
@@ -228,7 +228,7 @@ def interval(numbers: list[float], digits: int = 2) -> str:
 
 def mean(group: list[dict], field: str, digits: int) -> str:
     found = values(group, field)
-    return decimals(np.mean(found), digits) if found else ""
+    return decimals(float(np.mean(found)), digits) if found else ""
 
 
 def decimals(number: float, digits: int) -> str:
@@ -462,20 +462,20 @@ forward pass counts twice; a compiler that finds common expressions makes it onc
     return [text, table(["", *kinds], rows)]
 
 
-GAPS = ", ".join(f"{-m.spectral_gap:.0f}" for m, _ in MANIFOLDS.values())
-# What each sweep is drawn against, as a function of a line, and the slope of the bound.
-SWEEPS = {
-    "time": ("$T$", lambda line: line["time"], f"$-\\lambda_1$: {GAPS}"),
+# What each sweep is drawn against, as a function of a line, and the slope of the bound
+# on a manifold.
+SWEEPS: dict[str, tuple[str, Callable, Callable]] = {
+    "time": ("$T$", lambda line: line["time"], lambda space: -space.spectral_gap),
     "step": (
         "$\\log \\gamma$",
         lambda line: math.log(line["time"] / line["steps"]),
-        "1/2",
+        lambda _: 0.5,
     ),
-    "error": ("$\\log M$", lambda line: math.log(line["error"]), "1"),
+    "error": ("$\\log M$", lambda line: math.log(line["error"]), lambda _: 1.0),
     "error and time": (
         "$\\log T$, for $M = 0.3$",
         lambda line: math.log(line["time"]),
-        "1/2",
+        lambda _: 0.5,
     ),
 }
 
@@ -513,7 +513,7 @@ since the reversed process forgets it as it goes.
                 )
                 for m in MANIFOLDS
             ),
-            theory,
+            ", ".join(f"{theory(space):g}" for space, _ in MANIFOLDS.values()),
         ]
         for sweep, (label, of, theory) in SWEEPS.items()
     ]
