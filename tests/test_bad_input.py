@@ -99,7 +99,7 @@ def test_models_have_a_density_on_the_manifold_only(name):
     law = models()[name]
     near = jnp.array([0.6, 0.0, 0.8])
     assert jnp.isfinite(law.log_prob(near))
-    with pytest.raises(ValueError, match=r"point of Sphere\(dim=2\), .* not on it"):
+    with pytest.raises(ValueError, match=r"Sphere\(dim=2\), .* not on it .*project"):
         law.log_prob(1.1 * near)
     with pytest.raises(eqx.EquinoxRuntimeError, match="not on it"):
         eqx.filter_jit(eqx.filter_vmap(law.log_prob))(jnp.stack([near, 1.1 * near]))

@@ -33,7 +33,10 @@ def on_manifold(manifold: AbstractManifold, x: Point) -> Point:
     """`x`, which is required to be on the manifold, or to hold a NaN."""
     manifold._check_shapes("log_prob", x=x)
     ok = manifold.contains(x) | jnp.any(jnp.isnan(x))
-    what = f"log_prob: expected `x` to be a point of {manifold}, but it is not on it"
+    what = (
+        f"log_prob: expected `x` to be a point of {manifold}, but it is not on it (if "
+        "that is rounding, take manifold.project(x))"
+    )
     return require(ok, x, what)
 
 
