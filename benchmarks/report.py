@@ -127,8 +127,9 @@ networks, and how strongly its waves are damped, half as much on the fires, whos
 take long to fit, and twice as much on the floods, where networks soon fit noise.
 
 Rivals train for as many steps as RSGM, which is what suits it, but for two. Moser flows
-train for half of them, each being dearer, on ten times the variance, for with finer
-waves they have negative mass between the data. The Riemannian CNF goes through its ODE
+train for half of them, each being dearer, at ten times the variance and at three times,
+of which validation chooses, for with finer waves they have negative mass between the
+data. The Riemannian CNF goes through its ODE
 and back at each step, ever more slowly as it gets finer: a network of half the width
 trains for 1,000 steps of 64 points, on a hundred times the variance, by a solver of
 tolerance 0.01, and is tested by one of $10^{-4}$. The densities of Moser flows are cut
