@@ -134,10 +134,10 @@ and back at each step, ever more slowly as it gets finer: a network of half the 
 trains for 1,000 steps of 64 points, on a hundred times the variance, by a solver of
 tolerance 0.01, and is tested by one of $10^{-4}$. The densities of Moser flows are cut
 off at 0.03 of the uniform one, and normalised. Mixtures of Kent laws start once for
-each number of components. On the volcanoes and the fires, where the CNF and Moser flows
-are behind their published numbers, those variances are enough to explain it: so are
-kernel mixtures of the same variances, $10^{-3}$ and $10^{-4}$. On the earthquakes they
-are not for the CNF, which has trained for too few steps there. The published numbers of
+each number of components. On the volcanoes Moser flows and the CNF are behind their
+published numbers, but so is a kernel mixture of the least variance of this page; on the
+fires the CNF is, and so is a kernel mixture of its variance. On the earthquakes that is
+not what the CNF lacks: it has trained for too few steps there. The published numbers of
 flow matching were not checked, but for the fires."""
 
 PROTOCOLS = {
