@@ -1,7 +1,7 @@
 """Numbers of the literature, in nats, with 95 % intervals where they were given."""
 
-# De Bortoli et al. 2022, Table 3. Flow matching: Chen and Lipman 2023, not checked but
-# for the fires.
+# Table 3 of De Bortoli et al. 2022, but for these; not checked but for the fires.
+SOURCES = {"flow_matching": "Chen and Lipman"}
 EARTH = {
     "kent_mixture": {
         "volcano": "-0.80 ± 0.47",
@@ -41,9 +41,10 @@ EARTH = {
     },
 }
 
-# Huang et al. 2022: a bound on the likelihood, and a model that rgen does not have.
+# A model that rgen does not have.
 RIVAL = (
     "Riemannian diffusion models",
+    "Huang et al., a bound",
     {
         "volcano": "-6.61 ± 0.97",
         "earthquake": "-0.40 ± 0.05",

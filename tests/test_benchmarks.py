@@ -71,6 +71,23 @@ def test_the_page_of_results_is_that_of_the_results():
     assert written == report.page(), "run: python -m benchmarks.report"
 
 
+def test_what_the_page_says_of_the_normalizing_flow():
+    coarse = {
+        (line["dataset"], line["seed"]): line["test_nll"]
+        for line in report.lines("earth_coarse")
+        if (line["protocol"], line["resolution"]) == ("legacy", 1e-3)
+    }
+    flows = [
+        line
+        for line in report.lines("earth")
+        if (line["protocol"], line["method"]) == ("legacy", "normalizing_flow")
+    ]
+    assert {line["dataset"] for line in flows} == set(earth.DATASETS)
+    # Behind a kernel mixture of its variance.
+    for line in flows:
+        assert line["test_nll"] > coarse[line["dataset"], line["seed"]]
+
+
 def test_every_file_of_results_is_whole():
     for path in report.RESULTS.iterdir():
         assert read(path), path
