@@ -60,7 +60,7 @@ def bound():
 def torus():
     """Likelihood and time of a step against the dimension."""
     groups = grouped("torus", "method", "dim")
-    figure, axes = plt.subplots(1, 2, figsize=(9, 3.4), layout="constrained")
+    figure, axes = plt.subplots(1, 2, figsize=(9, 3.8), layout="constrained")
     for method, color in zip(methods_in(groups), COLORS, strict=False):
         dims = sorted(dim for name, dim in groups if name == method)
         for ax, field in zip(axes, ["nll_per_dim", "step_ms"], strict=True):
@@ -76,9 +76,14 @@ def torus():
         ax.set_xticks(ticks, [str(dim) for dim in ticks])
         ax.set_xticks([], minor=True)
         ax.set_xlabel("n")
-    axes[1].yaxis.set_major_formatter("{x:.0f}")
-    axes[1].yaxis.set_minor_formatter("{x:.0f}")
-    axes[0].legend(frameon=False)
+    axes[1].set_yticks([5, 10, 20, 50, 100], ["5", "10", "20", "50", "100"])
+    axes[1].set_yticks([], minor=True)
+    figure.legend(
+        *axes[0].get_legend_handles_labels(),
+        loc="outside upper center",
+        ncols=3,
+        frameon=False,
+    )
     return figure
 
 
