@@ -32,7 +32,7 @@ class Results:
         self.lines = [] if self.path is None else read(self.path)
         self.done = set()
         for number, line in enumerate(self.lines, 1):
-            if not set(case) <= set(line) or self._name(line) in self.done:
+            if not self._is_one(line) or self._name(line) in self.done:
                 raise ValueError(
                     f"{path}, line {number}: expected a line with the fields {case}, "
                     f"and one line for each case, got {line}. Is it the file of "
@@ -51,8 +51,13 @@ class Results:
                 yield line
 
     def write(self, **line: object) -> None:
+        """Appends a line, of a case that is missing and of numbers that are finite."""
+        text = json.dumps(line, allow_nan=False)
+        if not self.missing(**line):
+            raise ValueError(
+                f"{self.path}: expected a case that is missing, got {line}."
+            )
         self.done.add(self._name(line))
-        text = json.dumps(line)
         print(text, flush=True)
         if self.path is None:
             return
@@ -62,6 +67,10 @@ class Results:
             file.flush()
             os.fsync(file.fileno())
 
+    def _is_one(self, line: dict) -> bool:
+        """Whether it has the fields that name a case, with a value each."""
+        return not any(isinstance(line.get(f, []), (list, dict)) for f in self.case)
+
     def _name(self, line: dict) -> tuple:
         return tuple(line[field] for field in self.case)
 
@@ -70,15 +79,15 @@ def read(path: pathlib.Path) -> list[dict]:
     """The objects of a file of JSON lines; none where there is no file."""
     if not path.exists():
         return []
-    text = path.read_text("utf-8")
+    text = path.read_bytes()
     lines = text.splitlines()
     objects = []
     for number, line in enumerate(lines, 1):
         try:
-            value = json.loads(line)
+            value = json.loads(line, parse_constant=_no_number)
         except ValueError:
             value = None
-        cut_off = number == len(lines) and not text.endswith("\n")
+        cut_off = number == len(lines) and not text.endswith(b"\n")
         if cut_off or not isinstance(value, dict):
             raise ValueError(
                 f"{path}, line {number}: expected an object of JSON and an end of "
@@ -87,3 +96,7 @@ def read(path: pathlib.Path) -> list[dict]:
             )
         objects.append(value)
     return objects
+
+
+def _no_number(constant: str):
+    raise ValueError(f"expected JSON, got {constant}")

@@ -84,9 +84,18 @@ def train(
         raise FloatingPointError(
             "train: expected a finite NLL on validation, got none. Lower `rate`."
         )
+    if not evaluate and not _finite(average):
+        raise FloatingPointError(
+            "train: expected finite weights, got some that are not. Lower `rate`."
+        )
     seconds = time.perf_counter() - start
     step_ms = 1e3 * statistics.median(step_seconds)
     return Trained(best if evaluate else average, seconds, step_ms)
+
+
+def _finite(model: Any) -> bool:
+    arrays = jax.tree.leaves(eqx.filter(model, eqx.is_inexact_array))
+    return all(bool(jnp.all(jnp.isfinite(array))) for array in arrays)
 
 
 def minibatches(data: jax.Array, n: int) -> Callable:

@@ -8,7 +8,8 @@ resolution.
 One line of JSON for each method and seed. `resolution` is the variance, in square
 radians, that densities are blurred by at least, and `blur` that of a score-based model
 or of the data of a Moser flow, which RSGM and Moser flows choose on validation;
-`train_seconds` is wall-clock time, with compilation and the selection of the model on
+`setting` is what the data set and the protocol give to every method, and its function
+here says what it makes of it; `train_seconds` is wall-clock time, with compilation and the selection of the model on
 validation. The network that is tested is the one, of eight that are seen at equal
 intervals of its training, whose validation NLL is lowest. `wasserstein`, in radians,
 and `squared_mmd`, of the heat kernel at 0.01, are between the test points and as many
@@ -62,7 +63,7 @@ STEPS = {"volcano": 4500, "earthquake": 6000, "flood": 6000, "fire": 20_000}
 DAMPING = {"volcano": 1.0, "earthquake": 1.0, "flood": 2.0, "fire": 0.5}
 CELL_MEMBERS, CELL_STEPS = 3, 3000
 # Times the variance of the resolution.
-BLURS = 3, 10, 30
+BLURS = 3, 10, 30, 100, 300
 MOSER_VARIANCES = 1e-4, 3e-5
 LIKELIHOOD_STEPS = 2000
 KENT_SIZES = 5, 10, 20, 40, 80, 120, 160, 240
@@ -326,9 +327,12 @@ def main():
     )
     parser.add_argument("--output", help="a file of JSON lines, to go on from")
     args = parser.parse_args()
+    if not 0 < args.resolution < 1:
+        parser.error(f"--resolution: expected it in (0, 1), got {args.resolution}")
     case = "method", "dataset", "protocol", "seed", "resolution", "steps"
     setting = default_setting(args.dataset, args.protocol, args.resolution)
-    setting = setting._replace(steps=args.steps or setting.steps)
+    if args.steps is not None:
+        setting = setting._replace(steps=args.steps)
     results = Results(args.output, case)
     for seed in args.seed:
         split_key, train_key, sample_key = jr.split(jr.key(seed), 3)

@@ -29,7 +29,7 @@ from .wasserstein_bound import MANIFOLDS
 
 ASSETS = ROOT / "docs" / "assets"
 INK, BLUE, RED, GREEN = "#2b2b2b", "#1f4e79", "#d1342f", "#2f7f6f"
-COLORS = [BLUE, RED, GREEN, "#b07d2b"]
+COLORS = [BLUE, RED, GREEN, "#b07d2b", "#7a5c99"]
 
 
 def bound():

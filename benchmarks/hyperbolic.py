@@ -82,7 +82,8 @@ def main():
     for line in results.todo(cases):
         name, seed, _ = line.values()
         train_key, test_key = jr.split(jr.key(seed))
-        law, seconds = METHODS[name](target(), args.steps or STEPS, train_key)
+        steps = STEPS if args.steps is None else args.steps
+        law, seconds = METHODS[name](target(), steps, train_key)
         results.write(
             **line,
             **machine(),

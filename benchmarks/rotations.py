@@ -100,7 +100,7 @@ def moser_flow(truth, size, steps, key):
     field = _flow_field(size, init_key)
     law = rgen.baselines.MoserFlow(SO3, field, **TOLERANCE)
     draw = draws(truth, BATCH)
-    # Fewer, for each costs fourteen times as much as one of the others.
+    # Fewer, for each costs about eight times as much as one of the others.
     return train(law, moser, draw, key, steps=max(1, steps // 8))[:2]
 
 

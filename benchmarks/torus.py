@@ -48,6 +48,10 @@ LOSSES = {
     "denoising": (rgen.losses.denoising, rgen.losses.variance_weight),
     "sliced": (rgen.losses.sliced, rgen.losses.likelihood_weight),
     "implicit": (rgen.losses.implicit, rgen.losses.likelihood_weight),
+    "hutchinson": (
+        eqx.Partial(rgen.losses.implicit, divergence=rgen.HutchinsonDivergence()),
+        rgen.losses.likelihood_weight,
+    ),
 }
 
 

@@ -105,6 +105,14 @@ def test_models_have_a_density_on_the_manifold_only(name):
         eqx.filter_jit(eqx.filter_vmap(law.log_prob))(jnp.stack([near, 1.1 * near]))
 
 
+def test_mixtures_of_kernels_that_there_are_not():
+    centres, log_weights = POLE[None], jnp.zeros(1)
+    with pytest.raises(ValueError, match="expected `concentrations` to be at least 0"):
+        rgen.baselines.KernelMixture(centres, jnp.full(1, -1.0), log_weights)
+    with pytest.raises(ValueError, match="expected `variances` to be positive"):
+        rgen.baselines.HeatKernelMixture(S2, centres, jnp.zeros(1), log_weights)
+
+
 def test_points_are_not_checked_inside_a_traced_function():
     # Where a value is known the check happens; a loop that is traced pays nothing.
     check = lambda x: rgen.check_points(S2, x)

@@ -57,15 +57,30 @@ def test_without_a_file_lines_are_printed(capsys):
         '{"method": "b", "seed": 1}',
         '{"seed": 1}\n',
         '{"method": "a", "seed": 0}\n',
+        '{"method": "b", "seed": [1]}\n',
+        '{"method": "b", "seed": 1, "nll": NaN}\n',
+        '{"method": "b\udcff", "seed": 1}\n',
     ],
 )
 def test_a_damaged_file_is_named_and_left_alone(tmp_path, damage):
     path = tmp_path / "lines.jsonl"
     before = '{"method": "a", "seed": 0}\n' + damage
-    path.write_text(before)
+    path.write_text(before, "utf-8", "surrogateescape")
     with pytest.raises(ValueError, match=r"lines\.jsonl, line 2: expected"):
         results(path)
-    assert path.read_text() == before
+    assert path.read_text("utf-8", "surrogateescape") == before
+
+
+def test_what_is_no_result_is_not_written(tmp_path):
+    path = tmp_path / "lines.jsonl"
+    found = results(path)
+    with pytest.raises(ValueError, match="not JSON compliant"):
+        found.write(method="a", seed=0, nll=math.nan)
+    assert found.missing(method="a", seed=0)
+    found.write(method="a", seed=0, nll=1.0)
+    with pytest.raises(ValueError, match="expected a case that is missing"):
+        found.write(method="a", seed=0, nll=2.0)
+    assert read(path) == [{"method": "a", "seed": 0, "nll": 1.0}]
 
 
 def test_the_page_of_results_is_that_of_the_results():
@@ -126,6 +141,14 @@ def test_training_averages_what_it_fits_and_leaves_the_rest_alone():
     # What Adam divides by, 1 - 0.999^i, is right to 6e-5 in float32 at first.
     assert model.value == pytest.approx(expected, rel=1e-4)
     assert model.other == 5
+
+
+def test_training_that_diverges_is_an_error():
+    model = Number(jnp.array(0.0), jnp.array(5.0))
+    draw = eqx.Partial(lambda key: jnp.zeros(1))
+    steep = lambda model, x, key: jnp.log(model.value - 1)
+    with pytest.raises(FloatingPointError, match="finite weights"):
+        train(model, steep, draw, jr.key(0), steps=10)
 
 
 def test_training_selects_the_best_of_eight():
@@ -344,7 +367,10 @@ def two_places(monkeypatch):
         (earth, "--dataset volcano --method kernel_mixture moser_flow --steps 8", 2),
         (earth, "--dataset volcano --method flow_matching --steps 8", 1),
         (earth, "--dataset volcano --protocol cells --method rsgm --steps 8", 1),
-        (torus, "--dim 2 --method sliced moser --steps 8", 2),
+        (earth, "--dataset volcano --method rsgm_single stereographic --steps 8", 2),
+        (earth, "--dataset volcano --method normalizing_flow --steps 8", 1),
+        (earth, "--dataset volcano --protocol cells --method kent_mixture", 1),
+        (torus, "--dim 2 --method sliced hutchinson moser --steps 8", 3),
     ],
 )
 def test_a_cell_of_a_table_is_one_command(

@@ -1,5 +1,6 @@
 import math
 
+import equinox as eqx
 import jax
 import jax.numpy as jnp
 import jax.random as jr
@@ -115,10 +116,30 @@ def test_a_law_of_another_space():
 
 def test_the_pole_is_beyond_the_chart():
     chart = StereographicChart(jnp.array([0.0, 0.0, 1.0]))
-    with pytest.raises(Exception, match="pole"):
-        chart.to_chart(jnp.array([0.0, 0.0, -1.0]))
+    pole = jnp.array([0.0, 0.0, -1.0])
+    with pytest.raises(ValueError, match="pole"):
+        chart.to_chart(pole)
+    with pytest.raises(eqx.EquinoxRuntimeError, match="pole"):
+        eqx.filter_jit(chart.to_chart)(pole)
     near = jnp.array([1e-4, 0.0, -1.0])
     assert jnp.linalg.norm(chart.to_chart(near)) == pytest.approx(2e4, rel=1e-3)
+
+
+@pytest.mark.parametrize("seed", range(20))
+def test_a_pole_that_is_rounded_is_beyond_the_chart(seed):
+    sphere = rgen.Sphere(2)
+    origin = sphere.uniform(jr.key(seed))
+    pole = sphere.exp(origin, jnp.pi * sphere.basis(origin)[0])
+    with pytest.raises(ValueError, match="pole"):
+        StereographicChart(origin).to_chart(pole)
+
+
+def test_an_origin_off_the_manifold():
+    off = jnp.array([0.0, 0.0, 2.0])
+    with pytest.raises(ValueError, match="StereographicChart: expected `origin`"):
+        StereographicChart(off)
+    with pytest.raises(ValueError, match="ExponentialChart: expected `origin`"):
+        ExponentialChart(rgen.Sphere(2), off)
 
 
 def test_exponential_charts_without_known_preimages():

@@ -13,6 +13,7 @@ from .._manifold._special_orthogonal import SpecialOrthogonal
 from .._manifold._sphere import Sphere
 from .._numerics import safe_norm
 from .._typing import Floating, Point, Scalar, typed
+from ..distributions._base import require
 from ._chart import AbstractChart
 
 
@@ -38,14 +39,21 @@ class ExponentialChart(AbstractChart):
     **Arguments:**
 
     - `manifold`: the manifold.
-    - `origin`: the point $o$.
+    - `origin`: the point $o$. One that is off the manifold is an error.
     """
 
     manifold: AbstractManifold
     origin: Point
 
-    def __check_init__(self):
-        self.manifold._check_shapes("ExponentialChart", x=self.origin)
+    @typed
+    def __init__(self, manifold: AbstractManifold, origin: Point):
+        manifold._check_shapes("ExponentialChart", x=origin)
+        self.manifold = manifold
+        self.origin = require(
+            manifold.contains(origin),
+            origin,
+            f"ExponentialChart: expected `origin` to be a point of {manifold}",
+        )
 
     @typed
     def to_manifold(self, y: Floating[Array, " dim"]) -> Point:

@@ -11,7 +11,7 @@ from .._heat_kernel._base import heat_kernel
 from .._manifold._base import AbstractManifold
 from .._numerics import log_sum_exp
 from .._typing import Floating, Key, Point, Scalar, typed
-from ..distributions._base import AbstractDistribution, on_manifold
+from ..distributions._base import AbstractDistribution, on_manifold, require
 from ._fit import BANDWIDTHS, check_fit, maximise_weights
 
 
@@ -36,7 +36,8 @@ class HeatKernelMixture(AbstractDistribution):
 
     - `manifold`: the manifold.
     - `centres`: the points $c_i$, of shape `(n, *point_shape)`.
-    - `variances`: the accumulated variances $t_k > 0$, of shape `(k,)`.
+    - `variances`: the accumulated variances $t_k > 0$, of shape `(k,)`. One that is
+        not positive is an error.
     - `log_weights`: $\log w_k$, of shape `(k,)`, up to a constant.
     """
 
@@ -55,7 +56,11 @@ class HeatKernelMixture(AbstractDistribution):
     ):
         self.manifold = manifold
         self.centres = centres
-        self.variances = variances
+        self.variances = require(
+            jnp.all(variances > 0),
+            variances,
+            "HeatKernelMixture: expected `variances` to be positive",
+        )
         self.log_weights = log_weights
 
     @typed

@@ -9,7 +9,7 @@ from jaxtyping import Array, Shaped
 from .._manifold._sphere import Sphere
 from .._numerics import log_sum_exp
 from .._typing import Floating, Key, Point, Scalar, typed
-from ..distributions._base import AbstractDistribution, on_manifold
+from ..distributions._base import AbstractDistribution, on_manifold, require
 from ..distributions._von_mises_fisher import VonMisesFisher, log_normaliser
 from ._fit import BANDWIDTHS, check_fit, maximise_weights
 
@@ -32,7 +32,7 @@ class KernelMixture(AbstractDistribution):
     **Arguments:**
 
     - `centres`: the points $c_i$, of shape `(n, 3)`.
-    - `concentrations`: $\kappa_k \ge 0$, of shape `(k,)`.
+    - `concentrations`: $\kappa_k \ge 0$, of shape `(k,)`. A negative one is an error.
     - `log_weights`: $\log w_k$, of shape `(k,)`, up to a constant.
     """
 
@@ -48,7 +48,11 @@ class KernelMixture(AbstractDistribution):
         log_weights: Floating[Array, " k"],
     ):
         self.centres = centres
-        self.concentrations = concentrations
+        self.concentrations = require(
+            jnp.all(concentrations >= 0),
+            concentrations,
+            "KernelMixture: expected `concentrations` to be at least 0",
+        )
         self.log_weights = log_weights
 
     @property

@@ -6,7 +6,7 @@ from .._manifold._base import AbstractManifold
 from .._ode import ODESolver
 from .._term import ScoreFunction, evaluate_field
 from .._typing import Key, Point, Scalar, Tangent, typed
-from ..distributions._base import AbstractDistribution, on_manifold
+from ..distributions._base import AbstractDistribution, on_manifold, require
 from ..distributions._uniform import Uniform
 
 
@@ -63,12 +63,12 @@ class MoserFlow(AbstractDistribution):
     def log_prob(self, x: Point) -> Scalar:
         r"""$\log p(x)$. Where the density is not positive this is an error."""
         ratio = self.ratio(on_manifold(self.manifold, x))
-        ratio = eqx.error_if(
+        ratio = require(
+            ~(ratio <= 0),
             ratio,
-            ratio <= 0,
             "MoserFlow: expected a positive density at `x`, but the flow has negative "
-            "mass there. Train it for longer or with a larger `penalty`; `ratio` says "
-            "where the density is positive.",
+            "mass there (train it for longer or with a larger `penalty`; `ratio` says "
+            "where the density is positive)",
         )
         return jnp.log(ratio) + self.base.log_prob(x)
 

@@ -1,11 +1,11 @@
 import math
 
-import equinox as eqx
 import jax.numpy as jnp
 from jaxtyping import Array
 
 from .._manifold._sphere import Sphere
 from .._typing import Floating, Point, Scalar, typed
+from ..distributions._base import require
 from ._chart import AbstractChart
 
 
@@ -17,18 +17,23 @@ class StereographicChart(AbstractChart):
     |\det \mathrm d\phi_y| = \left(\frac{2}{1 + |y|^2}\right)^d,$$
 
     with an orthonormal basis $e_i$ of $T_o S^d$ (Gemici et al. 2016). The antipode, the
-    pole of the projection, is beyond the chart: `to_chart` of it is an error.
+    pole of the projection, is beyond the chart: `to_chart` of it is an error, and of what
+    rounding cannot tell from it.
 
     **Arguments:**
 
-    - `origin`: the unit vector $o$, of shape `(d + 1,)`.
+    - `origin`: the unit vector $o$, of shape `(d + 1,)`. Another is an error.
     """
 
     origin: Floating[Array, " ambient"]
 
     @typed
     def __init__(self, origin: Floating[Array, " ambient"]):
-        self.origin = origin
+        self.origin = require(
+            Sphere(origin.shape[-1] - 1).contains(origin),
+            origin,
+            "StereographicChart: expected `origin` to be a unit vector",
+        )
 
     @property
     def manifold(self) -> Sphere:
@@ -46,11 +51,14 @@ class StereographicChart(AbstractChart):
         self.manifold._check_shapes("to_chart", x=x)
         # 1 + <x, o>, without cancellation near the pole.
         height = jnp.sum((x + self.origin) ** 2) / 2
-        height = eqx.error_if(
-            height,
-            height == 0,
+        # The coordinates of a point are rounded, by exp and project to a few epsilon:
+        # nearer the pole than that, the direction from it is lost.
+        rounding = 8 * jnp.finfo(x.dtype).eps
+        x = require(
+            ~(height <= rounding**2 / 2),
+            x,
             "StereographicChart: expected `x` in the chart, got its pole, the antipode "
-            "of `origin`. Choose an origin whose antipode is no data point.",
+            "of `origin` (choose an origin whose antipode is no data point)",
         )
         return self.manifold.basis(self.origin) @ x / height
 
