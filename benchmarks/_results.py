@@ -54,9 +54,7 @@ class Results:
         """Appends a line, of a case that is missing and of numbers that are finite."""
         text = json.dumps(line, allow_nan=False)
         if not self.missing(**line):
-            raise ValueError(
-                f"{self.path}: expected a case that is missing, got {line}."
-            )
+            raise ValueError(f"{self.path}: expected a missing case, got {line}.")
         self.done.add(self._name(line))
         print(text, flush=True)
         if self.path is None:

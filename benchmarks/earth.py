@@ -9,12 +9,12 @@ One line of JSON for each method and seed. `resolution` is the variance, in squa
 radians, that densities are blurred by at least, and `blur` that of a score-based model
 or of the data of a Moser flow, which RSGM and Moser flows choose on validation;
 `setting` is what the data set and the protocol give to every method, and its function
-here says what it makes of it; `train_seconds` is wall-clock time, with compilation and the selection of the model on
-validation. The network that is tested is the one, of eight that are seen at equal
-intervals of its training, whose validation NLL is lowest. `wasserstein`, in radians,
-and `squared_mmd`, of the heat kernel at 0.01, are between the test points and as many
-draws of the model. With `--output` lines are appended to a file, and those that it has
-are not run again.
+here says what it makes of it; `train_seconds` is wall-clock time, with compilation and
+the selection of the model on validation. The network that is tested is the one, of
+eight that are seen at equal intervals of its training, whose validation NLL is lowest.
+`wasserstein`, in radians, and `squared_mmd`, of the heat kernel at 0.01, are between
+the test points and as many draws of the model. With `--output` lines are appended to a
+file, and those that it has are not run again.
 """
 
 import argparse

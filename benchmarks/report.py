@@ -442,8 +442,8 @@ not tuned. With one seed a difference of 0.005 says nothing.
 
 {FIT_TEXT} The ceiling differs from draw to draw of the components. Draws of RSGM and of
 the exp-wrapped model keep noise of the variance {ROTATIONS_RESOLUTION}, which alone
-takes up to about {BLUR_COST:.3f} off log p; the draws of Moser flows that go astray, where
-they have negative mass, take more. The paper states one number of evaluations."""
+takes up to about {BLUR_COST:.3f} off log p; the draws of Moser flows that go astray,
+where they have negative mass, take more. The paper states one number of evaluations."""
     head = ["K", "", "paper", "evaluations", *FIT]
     rows = []
     for components in sorted({key[0] for key in groups}):

@@ -78,7 +78,7 @@ def test_what_is_no_result_is_not_written(tmp_path):
         found.write(method="a", seed=0, nll=math.nan)
     assert found.missing(method="a", seed=0)
     found.write(method="a", seed=0, nll=1.0)
-    with pytest.raises(ValueError, match="expected a case that is missing"):
+    with pytest.raises(ValueError, match="expected a missing case"):
         found.write(method="a", seed=0, nll=2.0)
     assert read(path) == [{"method": "a", "seed": 0, "nll": 1.0}]
 
@@ -146,7 +146,7 @@ def test_training_averages_what_it_fits_and_leaves_the_rest_alone():
 def test_training_that_diverges_is_an_error():
     model = Number(jnp.array(0.0), jnp.array(5.0))
     draw = eqx.Partial(lambda key: jnp.zeros(1))
-    steep = lambda model, x, key: jnp.log(model.value - 1)
+    steep = lambda model, x, key: jnp.sqrt(model.value)
     with pytest.raises(FloatingPointError, match="finite weights"):
         train(model, steep, draw, jr.key(0), steps=10)
 
@@ -339,7 +339,7 @@ def test_likelihoods_are_not_lost_where_a_sampler_gives_up(monkeypatch, capsys):
     [
         ([3.0, 1.0, 2.0, 0.0], 3, 1.0),
         ([1.0, 2.0, 0.0], 1, 1.0),
-        ([math.nan, math.nan, 2.0, 1.0], 30, 1.0),
+        ([math.nan, math.nan, 2.0, 1.0, 1.5], 30, 1.0),
     ],
 )
 def test_the_blur_is_the_last_that_gains(monkeypatch, values, factor, best):
@@ -369,7 +369,6 @@ def two_places(monkeypatch):
         (earth, "--dataset volcano --protocol cells --method rsgm --steps 8", 1),
         (earth, "--dataset volcano --method rsgm_single stereographic --steps 8", 2),
         (earth, "--dataset volcano --method normalizing_flow --steps 8", 1),
-        (earth, "--dataset volcano --protocol cells --method kent_mixture", 1),
         (torus, "--dim 2 --method sliced hutchinson moser --steps 8", 3),
     ],
 )
@@ -388,6 +387,15 @@ def test_a_cell_of_a_table_is_one_command(
     # Again, it finds all of its lines.
     benchmark.main()
     assert path.read_text() == before
+
+
+@pytest.mark.usefixtures("optimised")
+def test_the_cell_of_the_mixture_of_kent_laws(tmp_path, monkeypatch, two_places):
+    monkeypatch.setattr(earth, "KENT_SIZES", (2, 5))
+    arguments = "--dataset volcano --protocol cells --method kent_mixture"
+    test_a_cell_of_a_table_is_one_command(
+        earth, arguments, 1, tmp_path, monkeypatch, two_places
+    )
 
 
 @pytest.fixture

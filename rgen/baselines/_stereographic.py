@@ -17,8 +17,8 @@ class StereographicChart(AbstractChart):
     |\det \mathrm d\phi_y| = \left(\frac{2}{1 + |y|^2}\right)^d,$$
 
     with an orthonormal basis $e_i$ of $T_o S^d$ (Gemici et al. 2016). The antipode, the
-    pole of the projection, is beyond the chart: `to_chart` of it is an error, and of what
-    rounding cannot tell from it.
+    pole of the projection, is beyond the chart: `to_chart` of it, and of what rounding
+    cannot tell from it, is an error.
 
     **Arguments:**
 
