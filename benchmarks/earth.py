@@ -188,10 +188,12 @@ def stereographic(data, validation, setting, key):
     pole = poles[jnp.argmin(jax.lax.map(nearest, poles))]
     chart = rgen.baselines.StereographicChart(-pole)
     # The blur is that of the points, for that of the chart gets finer towards the pole.
-    # At the origin, where lengths are half of those on the sphere, this adds a tenth.
+    # At the origin lengths are half of those on the sphere: there it adds a tenth, and
+    # waves have to be twice as fine.
     schedule = rgen.LogUniformSchedule(setting.resolution / 40, 15.0)
     process = rgen.OrnsteinUhlenbeck(rgen.Euclidean(2), schedule)
-    score = rgen.nn.ScoreField(process, key=init_key, **_size(128, setting))
+    waves = setting._replace(max_frequency=2 * setting.max_frequency)
+    score = rgen.nn.ScoreField(process, key=init_key, **_size(128, waves))
     law = rgen.ScoreModel(score, process, FLOW)
     draw = InChart(chart, Blurred(minibatches(data, BATCH), setting.resolution))
     y = jax.vmap(chart.to_chart)(validation)
