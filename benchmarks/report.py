@@ -598,17 +598,18 @@ def bound() -> list[str]:
 
 With an exact score, and errors planted in it: the distance of the sampled law to the
 data against each term of the bound $C\\,(e^{-\\lambda_1 T} + \\sqrt{T/2}\\, M + e^T
-\\gamma^{1/2})$ of De Bortoli et al. 2022: $T$ is the time of the noise, $\\gamma$ the
-step, $M$ the length of an error of the score, which points away from the origin, and
-$\\lambda_1$ the least eigenvalue of $-\\Delta$ above zero. The data are a heat kernel
-of variance 0.25 at the origin. Slopes are least squares on the points that are at least
-four times as high as the noise of 32,768 draws and, but for those against the step, at
-least three times as high as what is left at $T = 3$ by a step of 1/200.
+\\gamma^{1/2})$ of De Bortoli et al. 2022 (Theorem 4.1, or 2 in the proceedings): $T$
+is the time of the noise, $\\gamma$ the step, $M$ the length of an error of the score,
+which points away from the origin, and $\\lambda_1$ the least eigenvalue of $-\\Delta$
+above zero. The data are a heat kernel of variance 0.25 at the origin. Slopes are least
+squares on the points that are at least four times as high as the noise of 32,768 draws
+and, but for those against the step, at least three times as high as what is left at
+$T = 3$ by a step of 1/200.
 
 The bound is not tight in three places. The error against $T$ has no single slope: it is
 steepest at first, and the number is a fit to the points above these limits, $T$ up to
-1.5 at most. With an exact score and no step the density of the
-sampled law is known, $p_0(x) \\int p_{T|0}(y \\mid x) / p_T(y)\\, \\mathrm dy$ over the
+1.5 at most. With an exact score and no step the density of the sampled law is known,
+$p_0(x) \\int p_{T|0}(y \\mid x) / p_T(y)\\, \\mathrm dy$ over the
 volume: on the circle the local slope of its error is -1.9 at $T = 1$, -1.3 at 2 and
 -1.0 at 5, so that in the end $\\lambda_1$ is the rate. The error falls with the step
 itself, not with its root, as it does for weak errors. And that of a planted error does

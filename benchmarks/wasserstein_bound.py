@@ -1,5 +1,5 @@
 r"""The Wasserstein-1 error of the sampled law, with an exact score, against the three
-terms of its bound (De Bortoli et al. 2022, Theorem 4.1),
+terms of its bound (De Bortoli et al. 2022, Theorem 4.1, or 2 in the proceedings),
 
     W1 <= C (exp(-lambda_1 T) + sqrt(T / 2) M + exp(T) sqrt(gamma)):
 
