@@ -21,8 +21,10 @@ from matplotlib.patches import Circle
 import rgen
 
 from . import earth, hyperbolic, rotations
+from ._report._bound import SWEEPS
+from ._report._lines import ROOT, grouped
+from ._report._tables import NAMES, methods_in
 from ._training import draws, log_probs
-from .report import NAMES, ROOT, SWEEPS, grouped, methods_in
 from .torus import ENTROPY
 from .wasserstein_bound import MANIFOLDS
 

@@ -40,6 +40,7 @@ from ._training import (
 SPHERE = rgen.Sphere(2)
 PROCESS = rgen.Brownian(SPHERE, rgen.LogUniformSchedule(1e-3, 4.0))
 PLANE = rgen.OrnsteinUhlenbeck(rgen.Euclidean(2), rgen.LogUniformSchedule(1e-3, 15.0))
+NORTH = jnp.array([0.0, 0.0, 1.0])
 SIZE: dict[str, Any] = dict(width=64, depth=3, frequencies=64, max_frequency=30.0)
 TOLERANCE: dict[str, Any] = dict(rtol=1e-3, atol=1e-3)
 BATCH, POINTS = 64, 16
@@ -55,9 +56,7 @@ def rsgm(loss, key):
     return law, eqx.Partial(score_matching, loss)
 
 
-def stereographic(key):
-    # There are no towns at the South Pole.
-    chart = rgen.baselines.StereographicChart(jnp.array([0.0, 0.0, 1.0]))
+def in_chart(chart, key):
     field = rgen.nn.ScoreField(PLANE, key=key, **SIZE)
     flow, sampler = rgen.ProbabilityFlow(**TOLERANCE), rgen.ReverseSDE(steps=100)
     law = rgen.ScoreModel(field, PLANE, flow, sampler)
@@ -82,7 +81,9 @@ METHODS = {
     "rsgm, denoising": partial(rsgm, rgen.losses.denoising),
     "rsgm, sliced": partial(rsgm, rgen.losses.sliced),
     "rsgm, implicit": partial(rsgm, rgen.losses.implicit),
-    "stereographic": stereographic,
+    # There are no towns at the South Pole.
+    "stereographic": partial(in_chart, rgen.baselines.StereographicChart(NORTH)),
+    "exp_wrapped": partial(in_chart, rgen.baselines.ExponentialChart(SPHERE, NORTH)),
     "flow_matching": partial(flow, flow_matching),
     "normalizing_flow": partial(flow, likelihood),
     "moser_flow": moser_flow,

@@ -18,6 +18,7 @@ from benchmarks._evaluations import density_evaluations, sample_evaluations
 from benchmarks._moser import floor_mass, log_density
 from benchmarks._passes import Counted, passes
 from benchmarks._published import EARTH
+from benchmarks._report import _bound, _earth, _lines, _tables
 from benchmarks._results import Results, read
 from benchmarks._training import train
 
@@ -89,7 +90,7 @@ def test_the_page_of_results_is_that_of_the_results():
 
 
 def test_rivals_are_behind_their_published_numbers_only_where_the_page_says():
-    groups = report.grouped("earth", "protocol", "method", "dataset")
+    groups = _lines.grouped("earth", "protocol", "method", "dataset")
     behind = defaultdict(set)
     for method, published in EARTH.items():
         for dataset, printed in published.items():
@@ -106,7 +107,7 @@ def test_rivals_are_behind_their_published_numbers_only_where_the_page_says():
 
 
 def test_every_file_of_results_is_whole():
-    for path in report.RESULTS.iterdir():
+    for path in _lines.RESULTS.iterdir():
         assert read(path), path
 
 
@@ -259,7 +260,7 @@ def error_on_the_circle(time, variance=0.25, n=1024):
 
 
 def test_the_error_on_the_circle_is_that_of_its_exact_law():
-    found = report.grouped("wasserstein_bound", "manifold", "sweep")["circle", "time"]
+    found = _lines.grouped("wasserstein_bound", "manifold", "sweep")["circle", "time"]
     for line in found:
         # The noise of the draws, and the error of a step of 1/200.
         exact = error_on_the_circle(line["time"])
@@ -400,7 +401,7 @@ def test_the_cell_of_the_mixture_of_kent_laws(tmp_path, monkeypatch, two_places)
 
 @pytest.fixture
 def results_folder(tmp_path, monkeypatch):
-    monkeypatch.setattr(report, "RESULTS", tmp_path)
+    monkeypatch.setattr(_lines, "RESULTS", tmp_path)
 
     def write(name, *lines):
         text = "".join(json.dumps(line) + "\n" for line in lines)
@@ -414,29 +415,29 @@ def test_the_report_takes_one_line_for_each_case_of_the_default_settings(
 ):
     line = {"method": "moser_flow", "steps": 1000}
     results_folder("passes", line)
-    assert report.lines("passes") == [line]
+    assert _lines.lines("passes") == [line]
     results_folder("passes", line, {"method": "rsgm", "steps": 10})
     with pytest.raises(ValueError, match=r"passes\.jsonl: expected a line with"):
-        report.lines("passes")
+        _lines.lines("passes")
     results_folder("passes", line, line)
     with pytest.raises(ValueError, match=r"line 2: expected"):
-        report.lines("passes")
+        _lines.lines("passes")
 
 
 def test_intervals_and_slopes_of_the_report():
     # Student's quantile for two degrees of freedom is 4.303.
-    assert report.interval([1.0, 2.0, 3.0]) == "2.00 ± 2.48 (3)"
-    assert report.interval([1.0]) == "1.00 (1)"
-    assert report.interval([-0.001]) == "0.00 (1)"
-    assert report.interval([]) == ""
+    assert _tables.interval([1.0, 2.0, 3.0]) == "2.00 ± 2.48 (3)"
+    assert _tables.interval([1.0]) == "1.00 (1)"
+    assert _tables.interval([-0.001]) == "0.00 (1)"
+    assert _tables.interval([]) == ""
     group = [{"w1": 0.1 * 2.0**k, "noise": 0.01, "x": k} for k in range(-3, 4)]
     # The first two are in the noise.
     group[0]["w1"] = 1.0e-3
     x = lambda line: line["x"] * np.log(2)
-    assert report.slope(group, x, 0.0) == "1.00"
-    assert report.slope(group[:2], x, 0.0) == ""
+    assert _bound.slope(group, x, 0.0) == "1.00"
+    assert _bound.slope(group[:2], x, 0.0) == ""
     # Two are above this floor.
-    assert report.slope(group, x, 0.3) == ""
+    assert _bound.slope(group, x, 0.3) == ""
 
 
 def test_rsgm_is_compared_with_the_others_on_the_same_splits():
@@ -445,5 +446,5 @@ def test_rsgm_is_compared_with_the_others_on_the_same_splits():
         ("rsgm", "fire"): [line(0, -1.0), line(2, -3.0)],
         ("kernel_mixture", "fire"): [line(2, -2.5), line(1, 7.0)],
     }
-    assert report.differences(own, "kernel_mixture", "fire") == [-0.5]
-    assert report.differences(own, "kernel_mixture", "flood") == []
+    assert _earth.differences(own, "kernel_mixture", "fire") == [-0.5]
+    assert _earth.differences(own, "kernel_mixture", "flood") == []

@@ -1,0 +1,229 @@
+"""Table 3."""
+
+import math
+
+import numpy as np
+
+from .._published import EARTH, RIVAL, SOURCES
+from ..earth import DATASETS, STEPS
+from ._lines import grouped, values
+from ._tables import (
+    NAMES,
+    core_minutes,
+    decimals,
+    figure,
+    floors,
+    half_width,
+    interval,
+    methods_in,
+    table,
+)
+
+
+EARTH_TEXT = """## Events on the globe
+
+Mean negative log-likelihood of test points on $S^2$; lower is better. Any cell is
+run by one command, the data being downloaded at first use:
+
+    python -m benchmarks.earth --dataset flood --method rsgm --seed 0 1 2 3 4
+
+Without a blur the likelihood is unbounded where data repeat or lie on a grid. RSGM and
+the mixtures are blurred by a variance of at least $10^{{-5}}$ square radians, a
+standard deviation of 20 km on the Earth; the chart and the flows are trained on points
+that are blurred so, and may be sharper. The kernel mixture has kernels on the training
+points, none of them narrower than that blur: what a model should beat if it has learnt
+anything. Published numbers have resolutions of their own, which are not known: what the
+blur decides, from one row of the kernel mixture to the next, is on all but the floods
+more than most models differ by, and where a row of rgen is ahead of its published one
+the kernel mixture often is as well.
+
+RSGM is the mean of three small networks, on the floods of six, and its blur is the best
+of up to four on validation; on the floods one network of the size of its rivals' stands
+beside it. All networks are the best of eight checkpoints on validation, and the weights
+of the kernel mixture are fitted to it. The settings were found by looking at the
+likelihoods of seeds 0 to 2, of validation and test; seeds 3 and 4 had no part in that,
+but split the same rows; a cell of three seeds or fewer is of seeds that RSGM was tuned
+on. Only RSGM was tuned to each data set: the number of its networks; the number of
+steps, in the order of the tables {steps}; and how strongly its waves are damped, half
+as much on the fires, whose clumps take long to fit, and twice as much on the floods,
+where networks soon fit noise.
+
+Rivals train for as many steps, which is what suits RSGM, but for two. Moser flows train
+for half of them, each being dearer, at ten times the variance and at three times, of
+which validation chooses, for with finer waves they have negative mass between the data.
+The Riemannian CNF goes through its ODE and back at each step, by a solver of tolerance
+$10^{{-3}}$: a network of half the width trains for 2,000 steps of 64 points. Mixtures
+of Kent laws start once for each number of components.
+
+By more than the published interval, RSGM, the Riemannian CNF and Moser flows are behind
+their published numbers on the volcanoes, and flow matching on all but the earthquakes;
+its published numbers were not checked, but for the fires. On the volcanoes resolution
+explains a part, the kernel mixture being behind as well."""
+
+PROTOCOLS = {
+    "legacy": """### The paper's protocol
+
+A random split for each seed, duplicates included. **The volcanoes' column says
+little.** Of 827 rows 267 are distinct, so that about 80 % of the test points are copies
+of training points, on these splits from 83 to 88 %, and the likelihood measures how
+sharply a model remembers: it has no upper bound as the resolution gets finer. At the
+resolution of this page no model comes near the sharpest published numbers. 16 % of the
+earthquakes are copies too.""",
+    "distinct": """### Distinct rows
+
+Rows whose coordinates agree to 0.001 degrees are kept once, then split at random. The
+settings are those above, which were tuned on other splits of the same rows: of the
+floods and the fires nearly all are distinct.""",
+    "cells": """### Whole cells held out
+
+Distinct rows, and whole cells of about two degrees go to training, validation or test.
+Most test points have a training point within two degrees, across a border, but few
+within 20 km: a model has to generalise beyond the places that it has seen. The scale of
+the frequencies that networks read is at most the inverse of the width of a cell; those
+of RSGM are three, without further damping; and 3,000 steps take the place of those
+above. RSGM may choose a blur of up to 350 km on validation, and the kernel mixture any;
+the chart, flow matching and the CNF have no such choice, and what RSGM gains on them is
+in part its blur.""",
+}
+
+# Seeds that had no part in the choice of the settings.
+UNSEEN = 3, 4
+
+SAMPLES_TEXT = """\
+Between the test points and as many draws: the Wasserstein-1 distance in radians, and
+the squared maximum mean discrepancy under the heat kernel of variance 0.01, of which a
+point with itself has 16. Between two samples of one law the first is above zero, and
+the second zero in the mean. Test points are about a tenth of the rows."""
+
+
+SAMPLES = {"wasserstein": "$W_1$", "squared_mmd": "MMD²"}
+
+
+def earth() -> list[str]:
+    groups = grouped("earth", "protocol", "method", "dataset")
+    if not groups:
+        return []
+    what = "Densities of RSGM, with the test points of seed 0"
+    steps = ", ".join(f"{STEPS[name]:,}" for name in DATASETS)
+    parts = [EARTH_TEXT.format(steps=steps), figure("earth", what)]
+    for protocol, text in PROTOCOLS.items():
+        own = {key[1:]: group for key, group in groups.items() if key[0] == protocol}
+        if own:
+            parts += [
+                text,
+                earth_likelihoods(protocol, own),
+                earth_differences(own),
+                earth_unseen(own) if protocol == "legacy" else "",
+                earth_floors(own),
+                earth_samples(own),
+            ]
+    return parts
+
+
+def earth_likelihoods(protocol: str, own: dict[tuple, list[dict]]) -> str:
+    head = ["", "", *(d.capitalize() for d in DATASETS), "core-minutes of a seed"]
+    rows = []
+    for method in methods_in(own):
+        published = EARTH.get(method, {}) if protocol == "legacy" else {}
+        if published:
+            source = SOURCES.get(method, "De Bortoli et al.")
+            rows.append([NAMES[method], source, *(published[d] for d in DATASETS), ""])
+        name = "" if published else NAMES[method]
+        rows.append(likelihoods(name, [own.get((method, d), []) for d in DATASETS]))
+        if method == "kernel_mixture":
+            rows += coarse_rows(protocol)
+    if protocol == "legacy":
+        rows.append([*RIVAL[:2], *(RIVAL[2][d] for d in DATASETS), ""])
+    return table(head, rows)
+
+
+def coarse_rows(protocol: str) -> list[list[str]]:
+    """Those of kernel mixtures at other resolutions than that of the page."""
+    groups = grouped("earth_coarse", "protocol", "resolution", "dataset")
+    rows = []
+    for resolution in sorted({key[1] for key in groups if key[0] == protocol}):
+        own = [groups.get((protocol, resolution, d), []) for d in DATASETS]
+        name = f"Kernel mixture, variance $10^{{{math.log10(resolution):.0f}}}$"
+        rows.append(likelihoods(name, own))
+    return rows
+
+
+def likelihoods(name: str, groups: list[list[dict]]) -> list[str]:
+    """The row of a method, from the lines of each data set."""
+    cells = [interval([line["test_nll"] for line in group]) for group in groups]
+    return [name, "rgen", *cells, ", ".join(map(core_minutes, groups))]
+
+
+def earth_differences(own: dict[tuple, list[dict]]) -> str:
+    text = """\
+The negative log-likelihood of RSGM less that of each of the others, on the seeds that
+both have; where it is negative RSGM is better."""
+    rows = [
+        [NAMES[method], *(interval(differences(own, method, d)) for d in DATASETS)]
+        for method in methods_in(own)
+        if method != "rsgm"
+    ]
+    head = ["", *(d.capitalize() for d in DATASETS)]
+    return "\n\n".join([text, table(head, rows), earth_verdict(own)])
+
+
+def earth_verdict(own: dict[tuple, list[dict]]) -> str:
+    """Where what RSGM gains on the kernel mixture is more than its wider interval."""
+    bounds = {d: upper(differences(own, "kernel_mixture", d)) for d in DATASETS}
+    clear = [d.capitalize() for d, bound in bounds.items() if bound < 0]
+    return (
+        "RSGM is better than the kernel mixture by more than the interval, made wider "
+        "for the overlap of the splits (Nadeau and Bengio 2003), on: "
+        f"{', '.join(clear) or 'none'}."
+    )
+
+
+def upper(numbers: list[float]) -> float:
+    """The end of their interval, which one number does not have, made wider for splits
+    of the same rows, of which a tenth are test and eight tenths training (Nadeau and
+    Bengio 2003)."""
+    n = len(numbers)
+    if n == 1:
+        return math.inf
+    wider = math.sqrt(1 + n * 0.1 / 0.8)
+    return float(np.mean(numbers)) + wider * half_width(numbers)
+
+
+def earth_unseen(own: dict[tuple, list[dict]]) -> str:
+    unseen = lambda group: [line for line in group if line["seed"] in UNSEEN]
+    kept = {key: unseen(group) for key, group in own.items()}
+    found = [differences(kept, "kernel_mixture", d) for d in DATASETS]
+    if not all(found):
+        return ""
+    means = ", ".join(decimals(float(np.mean(each)), 2) for each in found)
+    return f"""\
+Over seeds {UNSEEN[0]} and {UNSEEN[1]} alone, which the settings were not chosen on, the
+means of the first of these rows are {means}."""
+
+
+def differences(own: dict[tuple, list[dict]], method: str, dataset: str) -> list[float]:
+    """What the NLL of RSGM has above that of a method, seed by seed."""
+    of = lambda method: {
+        line["seed"]: line["test_nll"] for line in own.get((method, dataset), [])
+    }
+    rsgm, other = of("rsgm"), of(method)
+    return [rsgm[seed] - other[seed] for seed in sorted(rsgm.keys() & other.keys())]
+
+
+def earth_floors(own: dict[tuple, list[dict]]) -> str:
+    moser = {d: own[key] for d in DATASETS if (key := ("moser_flow", d)) in own}
+    return floors({f"on {d} data": group for d, group in moser.items()}, "0.03")
+
+
+def earth_samples(own: dict[tuple, list[dict]]) -> str:
+    rows = []
+    for method in methods_in(own):
+        groups = [own.get((method, d), []) for d in DATASETS]
+        for field, name in SAMPLES.items():
+            cells = [interval(values(group, field), 3) for group in groups]
+            rows.append([NAMES[method], name, *cells])
+    return (
+        SAMPLES_TEXT
+        + "\n\n"
+        + table(["", "", *(d.capitalize() for d in DATASETS)], rows)
+    )
