@@ -8,6 +8,8 @@ from jaxtyping import Array
 
 import rgen
 
+from ._moser import Floored
+
 
 @singledispatch
 def density_evaluations(law, x: Array) -> Array:
@@ -22,7 +24,7 @@ def _(law, x):
 
 
 @density_evaluations.register
-def _(law: rgen.baselines.MoserFlow, x):
+def _(law: Floored, x):
     return jnp.array(1)
 
 
@@ -38,10 +40,14 @@ def sample_evaluations(law, key: Array) -> Array:
     raise NotImplementedError(f"add {type(law).__name__} to sample_evaluations")
 
 
-@sample_evaluations.register(rgen.baselines.Flow)
-@sample_evaluations.register(rgen.baselines.MoserFlow)
-def _(law, key):
+@sample_evaluations.register
+def _(law: rgen.baselines.Flow, key):
     return law.sample_evaluations(key)[1]
+
+
+@sample_evaluations.register
+def _(law: Floored, key):
+    return law.flow.sample_evaluations(key)[1]
 
 
 @sample_evaluations.register

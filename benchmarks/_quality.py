@@ -10,7 +10,7 @@ import jax.random as jr
 import rgen
 
 from ._evaluations import density_evaluations, sample_evaluations
-from ._moser import floor_mass, log_density
+from ._moser import floor_mass
 from ._training import drawn, draws, log_probs
 
 
@@ -36,7 +36,7 @@ def quality(
     test_key, other_key, sample_key = jr.split(key, 3)
     test = draws(truth, TEST)(test_key)
     x = jnp.concatenate([test, draws(everywhere, TEST)(other_key)])
-    log_p, log_q = log_probs(truth.log_prob, x), log_probs(log_density(law), x)
+    log_p, log_q = log_probs(truth.log_prob, x), log_probs(law.log_prob, x)
     gap = log_p[:TEST] - log_q[:TEST]
     proposal = jnp.logaddexp(log_p, log_probs(everywhere.log_prob, x))
     weights = 2 * jnp.exp(log_q - proposal)

@@ -180,11 +180,6 @@ def flow_matching(law: rgen.baselines.Flow, x1: jax.Array, key: jax.Array) -> ja
     return jnp.mean(jax.vmap(one)(x1, t, jr.split(loss_key, n)))
 
 
-def moser(law: rgen.baselines.MoserFlow, x: jax.Array, key: jax.Array) -> jax.Array:
-    one = lambda x, key: law.loss(x, key, penalty=2.0)
-    return jnp.mean(jax.vmap(one)(x, jr.split(key, len(x))))
-
-
 def likelihood(law: rgen.baselines.Flow, x: jax.Array, key: jax.Array) -> jax.Array:
     return -jnp.mean(jax.vmap(law.log_prob)(x))
 

@@ -21,6 +21,7 @@ import argparse
 import math
 import time
 from collections.abc import Callable
+from functools import partial
 from typing import Any, NamedTuple
 
 import equinox as eqx
@@ -30,7 +31,7 @@ import jax.random as jr
 
 import rgen
 
-from ._moser import floor_mass, log_density
+from ._moser import Floored, floor_mass, floored, half_near, moser
 from ._results import Results, machine
 from ._training import (
     InChart,
@@ -40,7 +41,6 @@ from ._training import (
     flow_matching as matching,
     likelihood,
     minibatches,
-    moser,
     nll,
     train,
 )
@@ -64,7 +64,7 @@ DAMPING = {"volcano": 1.0, "earthquake": 1.0, "flood": 2.0, "fire": 0.5}
 CELL_MEMBERS, CELL_STEPS = 3, 3000
 # Times the variance of the resolution.
 BLURS = 3, 10, 30, 100, 300
-MOSER_VARIANCES = 1e-4, 3e-5
+MOSER_BLURS = 10, 3
 LIKELIHOOD_STEPS = 2000
 KENT_SIZES = 5, 10, 20, 40, 80, 120, 160, 240
 # The width of the cells of the protocol of that name, in radians.
@@ -212,9 +212,9 @@ def flow_matching(data, validation, setting, key):
 def moser_flow(data, validation, setting, key):
     """At the variance that validation prefers: with waves that are too fine for the
     data its mass is negative between them."""
-    settings = dict.fromkeys(setting.coarser(v) for v in MOSER_VARIANCES)
+    settings = [setting.coarser(m * setting.resolution) for m in MOSER_BLURS]
     runs = [_moser_flow(data, validation, each, key) for each in settings]
-    value = lambda run: nll(log_density(run[0]), validation)
+    value = lambda run: nll(run[0].log_prob, validation)
     return min(runs, key=value)[0], sum(seconds for _, seconds in runs)
 
 
@@ -224,15 +224,31 @@ def _moser_flow(data, validation, setting, key):
     # A test point where the density is all but zero costs more than a floor.
     law = rgen.baselines.MoserFlow(SPHERE, field, floor=0.03, rtol=1e-4, atol=1e-4)
     draw = Blurred(minibatches(data, BATCH), setting.resolution)
-    return _train(law, moser, draw, validation, key, max(1, setting.steps // 2))
+    near = partial(_near, setting.resolution)
+    cut_off = partial(floored, proposal=near(data))
+    evaluate = lambda law: nll(cut_off(law).log_prob, validation)
+    steps = max(1, setting.steps // 2)
+    loss = partial(moser, near)
+    law, seconds, _ = train(law, loss, draw, key, steps=steps, evaluate=evaluate)
+    return cut_off(law), seconds
+
+
+def _near(resolution, x):
+    """A proposal with kernels at as many points as a batch has."""
+    variances = jnp.append(jnp.geomspace(resolution, 0.1, 6), 4.0)
+    kernels = lambda x, v, w: rgen.baselines.KernelMixture(x, 1 / v, w)
+    return half_near(kernels, variances, x[:BATCH])
 
 
 def normalizing_flow(data, validation, setting, key):
     """By maximum likelihood. A step goes through the ODE and back, so that the network
     and the batches are small. The tolerance is no larger than is exact enough to train
-    on: at 0.01 a network gains on the solver's error, and is slower, being stiffer."""
+    on: at 0.01 a network gains on the solver's error, and is slower, being stiffer. So
+    it is with waves that are finer than those of the resolution of the page."""
     init_key, key = jr.split(key)
-    field = _flow_field(setting, init_key, width=64, frequencies=256)
+    finest = min(setting.max_frequency, RESOLUTION**-0.5)
+    waves = setting._replace(max_frequency=finest)
+    field = _flow_field(waves, init_key, width=64, frequencies=256)
     base = rgen.Uniform(SPHERE)
     coarse = rgen.baselines.Flow(base, field, rtol=1e-3, atol=1e-3)
     draw = Blurred(minibatches(data, 64), setting.resolution)
@@ -270,9 +286,9 @@ class Blurred(eqx.Module):
 def blur(law):
     """Of a score-based model: the variance that it stops at; of a Moser flow: that its
     data are blurred by."""
-    if isinstance(law, rgen.baselines.MoserFlow):
-        assert isinstance(law.field, rgen.nn.FlowField)
-        return dict(blur=law.field.features.v_min)
+    if isinstance(law, Floored):
+        assert isinstance(law.flow.field, rgen.nn.FlowField)
+        return dict(blur=law.flow.field.features.v_min)
     if isinstance(law, rgen.ScoreModel):
         schedule = law.process.schedule
         return dict(blur=float(f"{schedule.integral(jnp.array(schedule.t0)):.3g}"))
@@ -290,7 +306,7 @@ def sample_metrics(law, test, key):
 
 
 def _train(law, loss, draw, validation, key, steps):
-    evaluate = lambda law: nll(log_density(law), validation)
+    evaluate = lambda law: nll(law.log_prob, validation)
     return train(law, loss, draw, key, steps=steps, evaluate=evaluate)[:2]
 
 
@@ -344,14 +360,13 @@ def main():
             data, validation, test = parts
             method = METHODS[line["method"]]
             law, seconds = method(data, validation, setting, train_key)
-            density = log_density(law)
             results.write(
                 **line,
                 setting=setting._asdict(),
                 **machine(),
                 train_seconds=round(seconds, 1),
-                val_nll=round(nll(density, validation), 4),
-                test_nll=round(nll(density, test), 4),
+                val_nll=round(nll(law.log_prob, validation), 4),
+                test_nll=round(nll(law.log_prob, test), 4),
                 **sample_metrics(law, test, sample_key),
                 **floor_mass(law),
                 **blur(law),

@@ -24,6 +24,7 @@ import jax.random as jr
 
 import rgen
 
+from ._moser import moser
 from ._passes import Counted, passes
 from ._results import Results
 from ._training import (
@@ -31,7 +32,6 @@ from ._training import (
     flow_matching,
     likelihood,
     minibatches,
-    moser,
     score_matching,
     train,
 )
@@ -74,7 +74,8 @@ def flow(loss, key):
 
 def moser_flow(key):
     field = rgen.nn.FlowField(SPHERE, key=key, **SIZE)
-    return rgen.baselines.MoserFlow(SPHERE, field, **TOLERANCE), moser
+    law = rgen.baselines.MoserFlow(SPHERE, field, **TOLERANCE)
+    return law, partial(moser, lambda x: rgen.Uniform(SPHERE))
 
 
 METHODS = {

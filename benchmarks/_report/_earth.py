@@ -5,7 +5,7 @@ import math
 import numpy as np
 
 from .._published import EARTH, RIVAL, SOURCES
-from ..earth import DATASETS, STEPS
+from ..earth import DATASETS, RESOLUTION, STEPS
 from ._lines import grouped, values
 from ._tables import (
     NAMES,
@@ -114,6 +114,7 @@ def earth() -> list[str]:
                 earth_likelihoods(protocol, own),
                 earth_differences(own),
                 earth_unseen(own) if protocol == "legacy" else "",
+                earth_finer(protocol, own, "volcano") if protocol == "legacy" else "",
                 earth_floors(own),
                 earth_samples(own),
             ]
@@ -138,14 +139,45 @@ def earth_likelihoods(protocol: str, own: dict[tuple, list[dict]]) -> str:
 
 
 def coarse_rows(protocol: str) -> list[list[str]]:
-    """Those of kernel mixtures at other resolutions than that of the page."""
-    groups = grouped("earth_coarse", "protocol", "resolution", "dataset")
+    """Those of kernel mixtures that are blurred by more than that of the page."""
+    groups = at_resolutions(protocol)
     rows = []
-    for resolution in sorted({key[1] for key in groups if key[0] == protocol}):
-        own = [groups.get((protocol, resolution, d), []) for d in DATASETS]
-        name = f"Kernel mixture, variance $10^{{{math.log10(resolution):.0f}}}$"
-        rows.append(likelihoods(name, own))
+    for resolution in sorted({key[2] for key in groups if key[2] > RESOLUTION}):
+        cells = [groups.get(("kernel_mixture", d, resolution), []) for d in DATASETS]
+        rows.append(likelihoods(f"Kernel mixture, {variance(resolution)}", cells))
     return rows
+
+
+def earth_finer(protocol: str, own: dict[tuple, list[dict]], dataset: str) -> str:
+    """What a finer blur makes of the likelihoods of a data set."""
+    groups = at_resolutions(protocol)
+    finer = sorted({k[2] for k in groups if k[2] < RESOLUTION}, reverse=True)
+    rows = []
+    for method in methods_in(groups):
+        each = [groups.get((method, dataset, r), []) for r in finer]
+        cells = [own.get((method, dataset), []), *each]
+        rows.append(
+            [
+                NAMES[method],
+                EARTH.get(method, {}).get(dataset, ""),
+                *(interval([line["test_nll"] for line in group]) for group in cells),
+                ", ".join(map(core_minutes, cells)),
+            ]
+        )
+    variances = [variance(r) for r in [RESOLUTION, *finer]]
+    head = ["", "published", *variances, "core-minutes of a seed"]
+    return FINER_TEXT + "\n\n" + table(head, rows)
+
+
+def at_resolutions(protocol: str) -> dict[tuple, list[dict]]:
+    """The lines of other resolutions than that of the page, by method, data set and
+    resolution."""
+    groups = grouped("earth_resolutions", "protocol", "method", "dataset", "resolution")
+    return {key[1:]: group for key, group in groups.items() if key[0] == protocol}
+
+
+def variance(resolution: float) -> str:
+    return f"variance $10^{{{math.log10(resolution):.0f}}}$"
 
 
 def likelihoods(name: str, groups: list[list[dict]]) -> list[str]:

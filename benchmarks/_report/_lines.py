@@ -22,10 +22,9 @@ CASES: dict[str, tuple[tuple[str, ...], Callable[[dict], dict]]] = {
             "setting": default_setting(line["dataset"], line["protocol"])._asdict(),
         },
     ),
-    "earth_coarse": (
+    "earth_resolutions": (
         ("method", "dataset", "protocol", "seed", "resolution"),
         lambda line: {
-            "method": "kernel_mixture",
             "steps": None,
             "setting": default_setting(
                 line["dataset"], line["protocol"], line["resolution"]
