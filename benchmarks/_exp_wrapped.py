@@ -7,7 +7,7 @@ import jax.random as jr
 
 import rgen
 
-from ._training import InChart, denoising, draws, train
+from ._training import InChart, denoising_loss, draws, train
 
 
 def exp_wrapped(
@@ -31,5 +31,5 @@ def exp_wrapped(
     field = rgen.nn.ScoreField(process, key=init_key, **size)
     law = rgen.ScoreModel(field, process, flow, sampler)
     draw = InChart(chart, draws(truth, batch))
-    law, seconds, _ = train(law, denoising, draw, key, **training)
+    law, seconds, _ = train(law, denoising_loss, draw, key, **training)
     return rgen.baselines.Pushforward(chart, law), seconds

@@ -17,7 +17,7 @@ PENALTY = 2.0
 POINTS = 16_384
 
 
-def half_near(
+def near_and_everywhere(
     kernels: Callable, variances: jax.Array, x: jax.Array
 ) -> rgen.AbstractDistribution:
     """A mixture of kernels at the points `x`, a half of them of the last of the
@@ -28,7 +28,7 @@ def half_near(
     return kernels(x, variances, jnp.log(weights))
 
 
-def moser(
+def moser_loss(
     proposal: Callable, law: rgen.baselines.MoserFlow, x: jax.Array, key: jax.Array
 ) -> jax.Array:
     """The loss of a batch, which looks for negative mass by the law `proposal(x)`."""

@@ -136,7 +136,7 @@ class InChart(eqx.Module):
 # The losses of a batch: `loss(law, x, key)`.
 
 
-def score_matching(
+def score_matching_loss(
     loss: Callable,
     law: rgen.ScoreModel,
     x0: jax.Array,
@@ -154,20 +154,22 @@ def score_matching(
     return jnp.mean(jax.vmap(partial(weight, process))(t) * each)
 
 
-denoising = eqx.Partial(score_matching, rgen.losses.denoising)
+denoising_loss = eqx.Partial(score_matching_loss, rgen.losses.denoising)
 
 
-def ensemble(law: rgen.ScoreModel, x0: jax.Array, key: jax.Array) -> jax.Array:
+def ensemble_loss(law: rgen.ScoreModel, x0: jax.Array, key: jax.Array) -> jax.Array:
     """The sum of the denoising losses over the members of an ensemble, each with noise
     of its own."""
     assert isinstance(law.score, rgen.nn.Ensemble)
     with_score = lambda score: eqx.tree_at(lambda law: law.score, law, score)
-    one = lambda member, key: denoising(with_score(member), x0, key)
+    one = lambda member, key: denoising_loss(with_score(member), x0, key)
     keys = jr.split(key, law.score.size)
     return jnp.sum(eqx.filter_vmap(one)(law.score.members, keys))
 
 
-def flow_matching(law: rgen.baselines.Flow, x1: jax.Array, key: jax.Array) -> jax.Array:
+def flow_matching_loss(
+    law: rgen.baselines.Flow, x1: jax.Array, key: jax.Array
+) -> jax.Array:
     """The mean of the loss over times of which every second one is uniform, the others
     log-uniform in 1 - t, for it is at the end that a flow learns what is fine."""
     assert isinstance(law.field, rgen.nn.FlowField)
@@ -180,8 +182,10 @@ def flow_matching(law: rgen.baselines.Flow, x1: jax.Array, key: jax.Array) -> ja
     return jnp.mean(jax.vmap(one)(x1, t, jr.split(loss_key, n)))
 
 
-def likelihood(law: rgen.baselines.Flow, x: jax.Array, key: jax.Array) -> jax.Array:
-    return -jnp.mean(jax.vmap(law.log_prob)(x))
+def likelihood_loss(
+    law: rgen.baselines.Flow, x: jax.Array, key: jax.Array
+) -> jax.Array:
+    return -jnp.mean(jax.vmap(law.log_prob)(x, jr.split(key, len(x))))
 
 
 @eqx.filter_jit

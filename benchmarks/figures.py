@@ -38,7 +38,7 @@ def bound():
     """The distance of sampled and true law against each term of the bound, and dashed
     the slope of the bound."""
     groups = grouped("wasserstein_bound", "manifold", "sweep")
-    figure, axes = plt.subplots(1, 4, figsize=(13, 3.4), layout="constrained")
+    figure, axes = plt.subplots(1, len(SWEEPS), figsize=(15, 3.4), layout="constrained")
     for ax, (sweep, (label, of, slope)) in zip(axes, SWEEPS.items(), strict=True):
         for (manifold, (space, _)), color in zip(
             MANIFOLDS.items(), COLORS, strict=False
@@ -49,9 +49,9 @@ def bound():
             x, y = np.array([of(g) for g in group]), [g["w1"] for g in group]
             ax.plot(x, y, "o-", color=color, label=manifold, markersize=4)
             ax.axhline(group[0]["noise"], color=color, linewidth=0.6, linestyle=":")
-            # The slope of the bound, whose constant is not known.
-            steps = x - x[np.argmax(y)]
-            ax.plot(x, 2 * max(y) * np.exp(slope(space) * steps), "--", color=color)
+            # The slope of the bound, whose constant is not known: above all points.
+            shape = np.exp(slope(space) * x)
+            ax.plot(x, 2 * max(y / shape) * shape, "--", color=color)
         ax.set_yscale("log")
         ax.set_xlabel(label)
     axes[0].set_ylabel("$W_1$ (radians)")

@@ -26,7 +26,7 @@ import rgen
 from ._exp_wrapped import exp_wrapped as exp_wrapped_model
 from ._quality import quality
 from ._results import Results, machine
-from ._training import draws, score_matching, train
+from ._training import draws, score_matching_loss, train
 
 
 PLANE = rgen.Hyperbolic(2)
@@ -57,7 +57,7 @@ def rsgm(truth, steps, key):
     process = rgen.Langevin(PLANE, schedule, LIMIT, steps=150)
     score = rgen.nn.ScoreField(process, key=init_key, **SIZE)
     law = rgen.ScoreModel(score, process, FLOW, SAMPLER)
-    loss = eqx.Partial(score_matching, rgen.losses.implicit)
+    loss = eqx.Partial(score_matching_loss, rgen.losses.implicit)
     return train(law, loss, draws(truth, BATCH), key, steps=steps)[:2]
 
 

@@ -24,15 +24,15 @@ import jax.random as jr
 
 import rgen
 
-from ._moser import moser
+from ._moser import moser_loss
 from ._passes import Counted, passes
 from ._results import Results
 from ._training import (
-    denoising,
-    flow_matching,
-    likelihood,
+    denoising_loss,
+    flow_matching_loss,
+    likelihood_loss,
     minibatches,
-    score_matching,
+    score_matching_loss,
     train,
 )
 
@@ -53,7 +53,7 @@ def rsgm(loss, key):
     field = rgen.nn.ScoreField(PROCESS, key=key, **SIZE)
     flow, sampler = rgen.ProbabilityFlow(**TOLERANCE), rgen.ReverseSDE(steps=100)
     law = rgen.ScoreModel(field, PROCESS, flow, sampler)
-    return law, eqx.Partial(score_matching, loss)
+    return law, eqx.Partial(score_matching_loss, loss)
 
 
 def in_chart(chart, key):
@@ -62,7 +62,7 @@ def in_chart(chart, key):
     law = rgen.ScoreModel(field, PLANE, flow, sampler)
 
     def loss(law, x, key):
-        return denoising(law.law, jax.vmap(chart.to_chart)(x), key)
+        return denoising_loss(law.law, jax.vmap(chart.to_chart)(x), key)
 
     return rgen.baselines.Pushforward(chart, law), loss
 
@@ -75,7 +75,7 @@ def flow(loss, key):
 def moser_flow(key):
     field = rgen.nn.FlowField(SPHERE, key=key, **SIZE)
     law = rgen.baselines.MoserFlow(SPHERE, field, **TOLERANCE)
-    return law, partial(moser, lambda x: rgen.Uniform(SPHERE))
+    return law, partial(moser_loss, lambda x: rgen.Uniform(SPHERE))
 
 
 METHODS = {
@@ -85,8 +85,8 @@ METHODS = {
     # There are no towns at the South Pole.
     "stereographic": partial(in_chart, rgen.baselines.StereographicChart(NORTH)),
     "exp_wrapped": partial(in_chart, rgen.baselines.ExponentialChart(SPHERE, NORTH)),
-    "flow_matching": partial(flow, flow_matching),
-    "normalizing_flow": partial(flow, likelihood),
+    "flow_matching": partial(flow, flow_matching_loss),
+    "normalizing_flow": partial(flow, likelihood_loss),
     "moser_flow": moser_flow,
 }
 

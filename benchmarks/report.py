@@ -28,8 +28,8 @@ numbers are as they were printed. A cell without a number has not been run, or h
 in the paper. Core-minutes are wall-clock time times cores, with compilation and the
 choice of a model on validation, on machines of several speeds: that one number is twice
 another means little. The splits of one data set overlap, so that intervals are too
-narrow for new data, and a difference of two methods is clearer than theirs, since both
-see the same splits."""
+narrow for new data; and differences of two methods on the same splits vary less than
+either."""
 
 
 def page() -> str:

@@ -22,13 +22,13 @@ import jax.random as jr
 import rgen
 
 from ._exp_wrapped import exp_wrapped as exp_wrapped_model
-from ._moser import floored, moser
+from ._moser import floored, moser_loss
 from ._quality import quality
 from ._results import Results, machine
 from ._training import (
     draws,
-    flow_matching as matching,
-    score_matching,
+    flow_matching_loss,
+    score_matching_loss,
     train,
 )
 
@@ -78,7 +78,7 @@ def rsgm(truth, size, steps, key):
     process = rgen.Brownian(SO3, rgen.LogUniformSchedule(RESOLUTION, 5.0))
     field = rgen.nn.ScoreField(process, parametrisation=FRAME, key=init_key, **size)
     law = rgen.ScoreModel(field, process, FLOW, SAMPLER)
-    loss = eqx.Partial(score_matching, rgen.losses.denoising, times=times)
+    loss = eqx.Partial(score_matching_loss, rgen.losses.denoising, times=times)
     return train(law, loss, draws(truth, BATCH), key, steps=steps, rate=RATE)[:2]
 
 
@@ -92,7 +92,7 @@ def flow_matching(truth, size, steps, key):
     field = _flow_field(size, init_key)
     law = rgen.baselines.Flow(rgen.Uniform(SO3), field, **TOLERANCE)
     draw = draws(truth, BATCH)
-    return train(law, matching, draw, key, steps=steps, rate=RATE)[:2]
+    return train(law, flow_matching_loss, draw, key, steps=steps, rate=RATE)[:2]
 
 
 def moser_flow(truth, size, steps, key):
@@ -103,7 +103,7 @@ def moser_flow(truth, size, steps, key):
     # Fewer, for each costs about eight times as much as one of the others.
     steps = max(1, steps // 8)
     uniform = rgen.Uniform(SO3)
-    loss = partial(moser, lambda x: uniform)
+    loss = partial(moser_loss, lambda x: uniform)
     law, seconds, _ = train(law, loss, draw, key, steps=steps)
     return floored(law, uniform), seconds
 

@@ -2,7 +2,7 @@
 normal on the torus T^n (section 6 of De Bortoli et al. 2022).
 
     python -m benchmarks.torus --dim 1 10 100 --method denoising
-    python -m benchmarks.torus --method denoising sliced implicit moser --output FILE
+    python -m benchmarks.torus --method denoising sliced moser_flow --output FILE
 
 The target has a scale of 0.2 radians and a uniform mean, and fresh draws at every step.
 The first three methods are score-based models with those losses. One line of JSON for
@@ -26,9 +26,9 @@ import jax.random as jr
 
 import rgen
 
-from ._moser import floor_mass, floored, half_near, moser
+from ._moser import floor_mass, floored, moser_loss, near_and_everywhere
 from ._results import Results, machine
-from ._training import draws, log_probs, score_matching, train
+from ._training import draws, log_probs, score_matching_loss, train
 
 
 SCALE = 0.2
@@ -103,31 +103,31 @@ def score_model(loss, weight, truth, steps, key):
     exact = truth.manifold.dim <= EXACT_UP_TO
     divergence = rgen.ExactDivergence() if exact else rgen.HutchinsonDivergence()
     law = rgen.ScoreModel(field, process, flow, divergence=divergence)
-    loss = eqx.Partial(score_matching, loss, weight=weight)
+    loss = eqx.Partial(score_matching_loss, loss, weight=weight)
     return train(law, loss, draws(truth, BATCH), key, steps=steps)
 
 
 def moser_flow(truth, steps, key):
-    init_key, harmonic_key, key = jr.split(key, 3)
+    init_key, harmonic_key, near_key, key = jr.split(key, 4)
     field = rgen.nn.FlowField(truth.manifold, key=init_key, **SIZE)
     field = with_harmonics(field, harmonic_key)
     law = rgen.baselines.MoserFlow(truth.manifold, field)
     near = partial(_near, truth.manifold)
     draw = draws(truth, BATCH)
-    law, *times = train(law, partial(moser, near), draw, key, steps=steps)
-    return floored(law, near(draw(key))), *times
+    law, *times = train(law, partial(moser_loss, near), draw, key, steps=steps)
+    return floored(law, near(draw(near_key))), *times
 
 
 def _near(torus, x):
     """A proposal with kernels at so few points that they cost less than the network."""
     variances = jnp.append(SCALE**2 * jnp.array([0.25, 1.0, 4.0, 16.0]), END)
     kernels = partial(rgen.baselines.HeatKernelMixture, torus)
-    return half_near(kernels, variances, x[:16])
+    return near_and_everywhere(kernels, variances, x[:16])
 
 
 METHODS = {
     **{name: partial(score_model, *each) for name, each in LOSSES.items()},
-    "moser": moser_flow,
+    "moser_flow": moser_flow,
 }
 
 

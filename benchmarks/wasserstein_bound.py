@@ -43,7 +43,7 @@ MANIFOLDS: dict[str, tuple[rgen.AbstractManifold, Callable]] = {
     "SO(3)": (rgen.SpecialOrthogonal(3), lambda r: np.sin(r / 2) ** 2),
 }
 # The sweeps: values of T, of the number of steps, and of M. Where the step is not what
-# is looked at, it is 1/200.
+# is looked at, it is 1/200. A new sweep goes to the end: keys are by number.
 SWEEPS = {
     "time": [
         (t, round(200 * t), 0.0) for t in (0.25, 0.5, 0.75, 1.0, 1.25, 1.5, 2.0, 3.0)
@@ -51,6 +51,7 @@ SWEEPS = {
     "step": [(4.0, n, 0.0) for n in (8, 16, 32, 64, 128, 256, 512)],
     "error": [(3.0, 600, m) for m in (0.03, 0.1, 0.3, 1.0)],
     "error and time": [(t, round(200 * t), 0.3) for t in (3.0, 6.0, 12.0)],
+    "step and time": [(t, round(8 * t), 0.0) for t in (3.0, 6.0, 12.0)],
 }
 
 

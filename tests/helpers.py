@@ -3,6 +3,7 @@
 A public class that is not in the table of its kind fails `test_helpers.py`.
 """
 
+import os
 from functools import partial, singledispatch
 
 import diffrax
@@ -11,9 +12,15 @@ import jax
 import jax.numpy as jnp
 import jax.random as jr
 import numpy as np
+import pytest
 
 import rgen
 
+
+needs_earth_files = pytest.mark.skipif(
+    "RGEN_DATA" not in os.environ,
+    reason="RGEN_DATA names no folder with the four earth files",
+)
 
 MANIFOLDS = {
     "Euclidean(3)": lambda: rgen.Euclidean(3),

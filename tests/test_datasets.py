@@ -1,7 +1,6 @@
 import functools as ft
 import hashlib
 import http.server
-import os
 import sys
 import threading
 
@@ -10,16 +9,13 @@ import jax.numpy as jnp
 import jax.random as jr
 import numpy as np
 import pytest
+from helpers import needs_earth_files
 
 from rgen import _check, datasets
 from rgen._manifold._sphere import Sphere
 from rgen.datasets import _earth, _split
 
 
-_needs_files = pytest.mark.skipif(
-    "RGEN_DATA" not in os.environ,
-    reason="RGEN_DATA names no folder with the four earth files",
-)
 # Of the Earth, in km.
 _RADIUS = 6371
 
@@ -133,7 +129,7 @@ def test_coastlines_have_no_seam():
 # The earth files
 
 
-@_needs_files
+@needs_earth_files
 @pytest.mark.parametrize(
     "load, rows, different",
     [
@@ -149,7 +145,7 @@ def test_earth_files(load, rows, different):
     assert len(datasets.distinct(x)) == different
 
 
-@_needs_files
+@needs_earth_files
 def test_earth_orientation():
     # Most earthquakes are near a coast of the Pacific or the Mediterranean, none is
     # near the North Pole; and Mount Etna erupts.

@@ -16,7 +16,7 @@ while the programs ran. Where they take a field and its divergence at one point,
 forward pass counts twice; a compiler that finds common expressions makes it once. The
 100 steps of a sampler by the reversed SDE are a setting; solvers of ODEs choose theirs.
 A density of the exp-wrapped model is a sum over three tangent vectors of one image,
-each with an ODE of its own.
+whose ODEs are solved together, each for as long as the slowest.
 
     python -m benchmarks.passes"""
     kinds = "training", "density", "sample"

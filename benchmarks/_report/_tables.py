@@ -22,7 +22,6 @@ NAMES = {
     "sliced": "RSGM, sliced loss",
     "implicit": "RSGM, implicit loss",
     "hutchinson": "RSGM, implicit loss by Hutchinson",
-    "moser": "Moser flow",
 }
 # Of a model whose target is known.
 FIT = [
@@ -38,10 +37,11 @@ FIT = [
 FIT_TEXT = """\
 The ceiling is the log-likelihood of the target itself, and the gap to it what a model
 lacks, with the standard error over the test points where there is one seed; "log p of
-draws" is the mean log-density of the target at draws of the model, which the ceiling
-belongs to as well; the integral of a model's density would be one. Evaluations are of
-the network, for one draw, and of the network and its divergence, for one density; for
-one of the exp-wrapped model, at all the points of the chart that have one image."""
+draws" is the mean log-density of the target at draws of the model, to be compared with
+the ceiling, too; the integral of a model's density would be one. Evaluations are of the
+network, for one draw, and of the network and its divergence, for one density, in the
+mean; for one of the exp-wrapped model, at all the points of the chart that have one
+image."""
 
 
 def figure(name: str, what: str) -> str:

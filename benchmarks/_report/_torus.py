@@ -31,7 +31,7 @@ uniform points, of which fewer come near the data the more dimensions there are.
             line["gap_error"]
             for key, group in groups.items()
             for line in group
-            if key[0] != "moser"
+            if key[0] != "moser_flow"
         ),
     )
     methods = methods_in(groups)
@@ -45,9 +45,9 @@ uniform points, of which fewer come near the data the more dimensions there are.
         rows.append(row)
     what = "Likelihood and time of a step against the dimension"
     moser = {
-        f"for n = {n}": groups["moser", n]
+        f"for n = {n}": groups["moser_flow", n]
         for n in sorted({key[1] for key in groups})
-        if ("moser", n) in groups
+        if ("moser_flow", n) in groups
     }
     return [
         text,

@@ -28,7 +28,8 @@ class Flow(AbstractDistribution):
     - `rtol`, `atol`: the tolerances of a step of the solver, Diffrax's `Tsit5`.
     - `max_steps`: the number of steps after which an error is raised.
     - `divergence`: [`rgen.ExactDivergence`][], or [`rgen.HutchinsonDivergence`][] for
-        an unbiased estimate of `log_prob` in a single forward pass, with a `key`.
+        an unbiased estimate of `log_prob`, which takes a `key`, and one pass of a
+        tangent vector at each evaluation of the field rather than one a dimension.
     - `adjoint`: how Diffrax differentiates the solution. By default through its steps;
         `diffrax.BacksolveAdjoint()` needs less memory and is less exact.
     """

@@ -35,8 +35,7 @@ class Kent(AbstractDistribution):
     $1/(\kappa + 2\beta)$ along the two.
 
     The normaliser is an integral, computed by a quadrature whose error is that of
-    rounding for $\kappa \le 10^8$: up to $\epsilon \sqrt\kappa$ in its logarithm
-    where $2\beta$ comes near $\kappa$. Draws are exact, by rejection, and the slower
+    rounding for $\kappa \le 10^8$. Draws are exact, by rejection, and the slower
     the longer the bump is for its width. They cannot be differentiated in reverse mode.
 
     **Arguments:**
@@ -106,8 +105,10 @@ def log_kent_normaliser(concentration: Scalar, ovalness: Scalar) -> Scalar:
     # In y with w = 1 + tanh y the integrand decays exponentially on both sides, and the
     # trapezoidal rule converges as fast.
     dtype = concentration.dtype
-    bend = ovalness * jnp.asarray(_DROP * _RISE, dtype)
-    exponents = bend + _log_i0e(bend) - concentration * jnp.asarray(_DROP, dtype)
+    drop, bend = jnp.asarray(_DROP, dtype), ovalness * jnp.asarray(_DROP * _RISE, dtype)
+    # bend - concentration * drop, which would cancel where the ovalness is large.
+    exponents = -(concentration - 2 * ovalness) * drop - ovalness * drop**2
+    exponents = exponents + _log_i0e(bend)
     log_weights = jnp.asarray(np.log(2 * math.pi * _STEP * _DROP * _RISE), dtype)
     return log_sum_exp(exponents + log_weights)
 
