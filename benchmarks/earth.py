@@ -30,6 +30,7 @@ import jax.random as jr
 
 import rgen
 
+from ._arguments import count, seed_number
 from ._moser import Floored, floor_mass, floored, moser_loss, near_and_everywhere
 from ._results import Results, machine
 from ._training import (
@@ -336,10 +337,10 @@ def main():
     parser.add_argument(
         "--protocol", choices=["legacy", "distinct", "cells"], default="legacy"
     )
-    parser.add_argument("--seed", type=int, nargs="+", default=[0])
+    parser.add_argument("--seed", type=seed_number, nargs="+", default=[0])
     parser.add_argument("--resolution", type=float, default=RESOLUTION)
     parser.add_argument(
-        "--steps", type=int, help="default: by data set, null in the line"
+        "--steps", type=count, help="default: by data set, null in the line"
     )
     parser.add_argument(
         "--method", choices=METHODS, nargs="+", default=["kernel_mixture", "rsgm"]

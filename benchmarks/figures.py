@@ -24,6 +24,7 @@ from . import earth, hyperbolic, rotations
 from ._report._bound import SWEEPS
 from ._report._lines import ROOT, grouped
 from ._report._tables import NAMES, methods_in
+from ._report._torus import times
 from ._training import draws, log_probs
 from .torus import ENTROPY
 from .wasserstein_bound import MANIFOLDS
@@ -61,12 +62,13 @@ def bound():
 
 def torus():
     """Likelihood and time of a step against the dimension."""
-    groups = grouped("torus", "method", "dim")
+    groups, timed = grouped("torus", "method", "dim"), times()
     figure, axes = plt.subplots(1, 2, figsize=(9, 3.8), layout="constrained")
     for method, color in zip(methods_in(groups), COLORS, strict=False):
-        dims = sorted(dim for name, dim in groups if name == method)
-        for ax, field in zip(axes, ["nll_per_dim", "step_ms"], strict=True):
-            y = [np.mean([g[field] for g in groups[method, dim]]) for dim in dims]
+        curves = (axes[0], groups, "nll_per_dim"), (axes[1], timed, "step_ms")
+        for ax, lines, field in curves:
+            dims = sorted(dim for name, dim in lines if name == method)
+            y = [np.mean([line[field] for line in lines[method, dim]]) for dim in dims]
             ax.plot(dims, y, "o-", color=color, label=NAMES[method], markersize=4)
     axes[0].axhline(ENTROPY, color=INK, linestyle="--", linewidth=1, label="limit")
     axes[0].set_ylabel("NLL / n (nats)")
@@ -78,8 +80,6 @@ def torus():
         ax.set_xticks(ticks, [str(dim) for dim in ticks])
         ax.set_xticks([], minor=True)
         ax.set_xlabel("n")
-    axes[1].set_yticks([5, 10, 20, 50, 100], ["5", "10", "20", "50", "100"])
-    axes[1].set_yticks([], minor=True)
     figure.legend(
         *axes[0].get_legend_handles_labels(),
         loc="outside upper center",

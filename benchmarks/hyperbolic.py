@@ -23,6 +23,7 @@ import jax.random as jr
 
 import rgen
 
+from ._arguments import count, seed_number
 from ._exp_wrapped import exp_wrapped as exp_wrapped_model
 from ._quality import quality
 from ._results import Results, machine
@@ -71,8 +72,8 @@ METHODS = {"rsgm": rsgm, "exp_wrapped": exp_wrapped}
 
 def main():
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--seed", type=int, nargs="+", default=[0])
-    parser.add_argument("--steps", type=int, help=f"default: {STEPS}")
+    parser.add_argument("--seed", type=seed_number, nargs="+", default=[0])
+    parser.add_argument("--steps", type=count, help=f"default: {STEPS}")
     parser.add_argument("--method", choices=METHODS, nargs="+", default=["rsgm"])
     parser.add_argument("--output", help="a file of JSON lines, to go on from")
     args = parser.parse_args()

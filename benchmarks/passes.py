@@ -24,6 +24,7 @@ import jax.random as jr
 
 import rgen
 
+from ._arguments import count
 from ._moser import moser_loss
 from ._passes import Counted, passes
 from ._results import Results
@@ -115,7 +116,7 @@ def density_of(law):
 
 def main():
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--steps", type=int, default=1000)
+    parser.add_argument("--steps", type=count, default=1000)
     parser.add_argument("--method", choices=METHODS, nargs="+", default=list(METHODS))
     parser.add_argument("--output", help="a file of JSON lines, to go on from")
     args = parser.parse_args()

@@ -21,6 +21,7 @@ import jax.random as jr
 
 import rgen
 
+from ._arguments import count, seed_number
 from ._exp_wrapped import exp_wrapped as exp_wrapped_model
 from ._moser import floored, moser_loss
 from ._quality import quality
@@ -123,9 +124,9 @@ METHODS = {
 
 def main():
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--components", type=int, nargs="+", default=[16, 32, 64])
-    parser.add_argument("--seed", type=int, nargs="+", default=[0])
-    parser.add_argument("--steps", type=int, default=STEPS)
+    parser.add_argument("--components", type=count, nargs="+", default=[16, 32, 64])
+    parser.add_argument("--seed", type=seed_number, nargs="+", default=[0])
+    parser.add_argument("--steps", type=count, default=STEPS)
     parser.add_argument("--method", choices=METHODS, nargs="+", default=["rsgm"])
     parser.add_argument("--output", help="a file of JSON lines, to go on from")
     args = parser.parse_args()

@@ -26,6 +26,7 @@ import jax.random as jr
 
 import rgen
 
+from ._arguments import count, seed_number
 from ._moser import floor_mass, floored, moser_loss, near_and_everywhere
 from ._results import Results, machine
 from ._training import draws, log_probs, score_matching_loss, train
@@ -150,9 +151,9 @@ def quality(law, truth, key):
 
 def main():
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--dim", type=int, nargs="+", default=[1, 2, 5, 10])
-    parser.add_argument("--seed", type=int, nargs="+", default=[0])
-    parser.add_argument("--steps", type=int, default=6000)
+    parser.add_argument("--dim", type=count, nargs="+", default=[1, 2, 5, 10])
+    parser.add_argument("--seed", type=seed_number, nargs="+", default=[0])
+    parser.add_argument("--steps", type=count, default=6000)
     parser.add_argument("--method", choices=METHODS, nargs="+", default=["denoising"])
     parser.add_argument("--output", help="a file of JSON lines, to go on from")
     args = parser.parse_args()

@@ -82,7 +82,10 @@ def _check_finite(x: Floating[Array, "n ..."], what: str) -> None:
 
 
 def _check_on(manifold: AbstractManifold, x: Floating[Array, "n ..."]) -> None:
-    outside = np.flatnonzero(~np.asarray(_contained(manifold, x)))
+    # Points that are known inside of `jax.jit`: what is computed of them is to be, too.
+    with jax.ensure_compile_time_eval():
+        contained = np.asarray(_contained(manifold, x))
+    outside = np.flatnonzero(~contained)
     if len(outside) > 0:
         first = outside[0]
         raise ValueError(

@@ -6,6 +6,7 @@ import jax.random as jr
 import jaxtyping
 import numpy as np
 import pytest
+from helpers import DISTRIBUTIONS
 
 import rgen
 
@@ -120,6 +121,27 @@ def test_points_are_not_checked_inside_a_traced_function():
     assert len(jaxpr.eqns) == 0
     with pytest.raises(ValueError, match=r"got shape \(4, 2\)"):
         jax.make_jaxpr(check)(jnp.ones((4, 2)))
+
+
+def test_points_that_are_known_are_checked_inside_a_traced_function():
+    good, bad = points(-POLE), points(1.1 * POLE)
+    assert jax.jit(lambda a: a + rgen.check_points(S2, good)[1])(POLE) @ POLE == 0
+    with pytest.raises(ValueError, match="1 of 2 rows are not on it"):
+        jax.jit(lambda a: a + rgen.check_points(S2, bad)[1])(POLE)
+
+
+@pytest.mark.parametrize("name", DISTRIBUTIONS)
+def test_a_density_of_a_batch(name):
+    law = DISTRIBUTIONS[name]()
+    batch = jnp.stack([law.manifold.origin] * 5)
+    with pytest.raises(ValueError, match=r"(?s)got \(5, .*vmap"):
+        law.log_prob(batch)
+
+
+def test_a_proposal_on_another_manifold():
+    law, other = rgen.baselines.MoserFlow(S2, zero), rgen.Uniform(rgen.Torus(3))
+    with pytest.raises(ValueError, match=r"`proposal` to be a law on Sphere\(dim=2\)"):
+        law.loss(POLE, KEY, proposal=other)
 
 
 def test_a_batch_larger_than_the_data():

@@ -134,6 +134,21 @@ def test_a_pole_that_is_rounded_is_beyond_the_chart(seed):
         StereographicChart(origin).to_chart(pole)
 
 
+def test_points_of_the_chart_that_are_all_but_infinite():
+    north = rgen.Sphere(2).origin
+    far = StereographicChart(north).to_manifold(jnp.array([1e25, 0.0]))
+    np.testing.assert_array_equal(far, -north)
+
+
+@every_chart
+def test_a_point_of_another_chart(name):
+    chart = CHARTS[name]()
+    y = jnp.zeros(chart.manifold.dim + 1)
+    for call in (chart.to_manifold, chart.log_det):
+        with pytest.raises(ValueError, match="expected `y` of shape"):
+            call(y)
+
+
 def test_an_origin_off_the_manifold():
     off = jnp.array([0.0, 0.0, 2.0])
     with pytest.raises(ValueError, match="StereographicChart: expected `origin`"):

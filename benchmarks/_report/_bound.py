@@ -35,8 +35,6 @@ SWEEPS: dict[str, tuple[str, Callable, Callable]] = {
 
 def bound() -> list[str]:
     groups = grouped("wasserstein_bound", "manifold", "sweep")
-    if not groups:
-        return []
     text = """## The bound on the Wasserstein distance
 
 With an exact score, and errors planted in it: the distance of the sampled law to the

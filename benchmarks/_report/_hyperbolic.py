@@ -6,8 +6,6 @@ from ._tables import FIT, NAMES, figure, fit, table
 
 def hyperbolic() -> list[str]:
     groups = grouped("hyperbolic", "method")
-    if not groups:
-        return []
     text = """## The hyperbolic plane
 
 Mean log-likelihood of a mixture of four wrapped normals on $\\mathbb H^2$; higher

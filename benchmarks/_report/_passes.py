@@ -6,8 +6,6 @@ from ._tables import NAMES, table
 
 def passes() -> list[str]:
     found = lines("passes")
-    if not found:
-        return []
     text = """## Passes through the network
 
 How many forward passes, passes of a tangent vector, and reverse passes a model on

@@ -13,8 +13,6 @@ BLUR_COST = 3 * 200 * RESOLUTION / 2
 
 def rotations() -> list[str]:
     groups = grouped("rotations", "components", "method")
-    if not groups:
-        return []
     most = max(
         line["most_density_evaluations"]
         for key, group in groups.items()

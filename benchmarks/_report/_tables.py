@@ -105,6 +105,8 @@ def gap(group: list[dict]) -> str:
 
 def methods_in(groups: dict[tuple, list[dict]], first: int = 0) -> list[str]:
     found = {key[first] for key in groups}
+    if unknown := found - NAMES.keys():
+        raise ValueError(f"expected methods out of {list(NAMES)}, got {unknown}.")
     return [name for name in NAMES if name in found]
 
 

@@ -7,8 +7,6 @@ from ._tables import NAMES, figure, floors, mean, methods_in, table
 
 def torus() -> list[str]:
     groups = grouped("torus", "method", "dim")
-    if not groups:
-        return []
     text = """## Dimension
 
 One wrapped normal of scale 0.2 on $T^n$: negative log-likelihood per dimension, of
@@ -34,14 +32,14 @@ uniform points, of which fewer come near the data the more dimensions there are.
             if key[0] != "moser_flow"
         ),
     )
-    methods = methods_in(groups)
-    head = ["n", *(f"{NAMES[m]} | ms" for m in methods)]
+    methods, timed = methods_in(groups), times()
+    head = ["n", *(cell for m in methods for cell in (NAMES[m], "ms"))]
     rows = []
-    for dim in sorted({key[1] for key in groups}):
+    for dim in sorted({key[1] for key in timed}):
         row = [str(dim)]
-        for method in methods:
-            group = groups.get((method, dim), [])
-            row += [mean(group, "nll_per_dim", 4), mean(group, "step_ms", 0)]
+        for case in ((method, dim) for method in methods):
+            row.append(mean(groups.get(case, []), "nll_per_dim", 4))
+            row.append(mean(timed.get(case, []), "step_ms", 0))
         rows.append(row)
     what = "Likelihood and time of a step against the dimension"
     moser = {
@@ -51,7 +49,12 @@ uniform points, of which fewer come near the data the more dimensions there are.
     }
     return [
         text,
-        table(" | ".join(head).split(" | "), rows),
+        table(head, rows),
         floors(moser, "$10^{-4}$"),
         figure("torus", what),
     ]
+
+
+def times() -> dict[tuple, list[dict]]:
+    """The lines that say how long a step takes, of short runs too."""
+    return grouped("torus_times", "method", "dim") | grouped("torus", "method", "dim")

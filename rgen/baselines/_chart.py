@@ -35,6 +35,18 @@ class AbstractChart(eqx.Module):
         r"""$\log |\det \mathrm d\phi_y|$, to orthonormal bases of the tangent space."""
 
 
+def in_chart(
+    chart: AbstractChart, y: Floating[Array, " dim"]
+) -> Floating[Array, " dim"]:
+    """`y`, which is required to have as many coordinates as the chart."""
+    if len(y) != chart.manifold.dim:
+        raise ValueError(
+            f"{type(chart).__name__}: expected `y` of shape {(chart.manifold.dim,)}, "
+            f"as the chart is one of {chart.manifold}, got {y.shape}."
+        )
+    return y
+
+
 class Pushforward(AbstractDistribution):
     r"""The law of $\phi(Y)$ for a chart $\phi$ and $Y$ drawn from a law of Euclidean
     space:

@@ -14,7 +14,7 @@ from .._manifold._sphere import Sphere
 from .._numerics import safe_norm
 from .._typing import Floating, Point, Scalar, typed
 from ..distributions._base import require
-from ._chart import AbstractChart
+from ._chart import AbstractChart, in_chart
 
 
 _UNKNOWN = (
@@ -74,6 +74,7 @@ class ExponentialChart(AbstractChart):
         return self.manifold.log_det_exp(self.origin, self._tangent(y))
 
     def _tangent(self, y: Floating[Array, " dim"]) -> Array:
+        y = in_chart(self, y)
         return jnp.tensordot(y, self.manifold.basis(self.origin), 1)
 
 

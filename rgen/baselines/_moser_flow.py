@@ -57,7 +57,8 @@ class MoserFlow(AbstractDistribution):
 
     @typed
     def ratio(self, x: Point) -> Scalar:
-        r"""$p(x) / \nu = 1 - \mathrm{div}\, u(x)$, which may be negative."""
+        r"""$p(x) / \nu = 1 - \mathrm{div}\, u(x)$, which may be negative. It trusts `x`
+        to be on the manifold, as `loss` does."""
         return 1 - self.manifold.divergence(self._tangent, x)
 
     @typed
@@ -92,6 +93,11 @@ class MoserFlow(AbstractDistribution):
         that has half of its points near the data.
         """
         proposal = self.base if proposal is None else proposal
+        if proposal.manifold != self.manifold:
+            raise ValueError(
+                f"MoserFlow.loss: expected `proposal` to be a law on {self.manifold}, "
+                f"got one on {proposal.manifold}."
+            )
         y = jax.lax.stop_gradient(proposal.sample(key))
         weight = jnp.exp(self.base.log_prob(y) - proposal.log_prob(y))
         likelihood = jnp.log(jnp.maximum(self.ratio(x), self.floor))

@@ -6,7 +6,7 @@ from jaxtyping import Array
 from .._manifold._sphere import Sphere
 from .._typing import Floating, Point, Scalar, typed
 from ..distributions._base import require
-from ._chart import AbstractChart
+from ._chart import AbstractChart, in_chart
 
 
 class StereographicChart(AbstractChart):
@@ -42,9 +42,10 @@ class StereographicChart(AbstractChart):
 
     @typed
     def to_manifold(self, y: Floating[Array, " dim"]) -> Point:
-        sq = jnp.sum(y * y)
-        across = 2 * y @ self.manifold.basis(self.origin)
-        return self.manifold.project((across + (1 - sq) * self.origin) / (1 + sq))
+        # Half the height above the pole: zero where the square of `y` overflows.
+        half = 1 / (1 + jnp.sum(in_chart(self, y) ** 2))
+        across = 2 * half * y @ self.manifold.basis(self.origin)
+        return self.manifold.project(across + (2 * half - 1) * self.origin)
 
     @typed
     def to_chart(self, x: Point) -> Floating[Array, " dim"]:
@@ -68,4 +69,4 @@ class StereographicChart(AbstractChart):
 
     @typed
     def log_det(self, y: Floating[Array, " dim"]) -> Scalar:
-        return len(y) * (math.log(2) - jnp.log1p(jnp.sum(y * y)))
+        return len(y) * (math.log(2) - jnp.log1p(jnp.sum(in_chart(self, y) ** 2)))

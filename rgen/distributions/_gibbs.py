@@ -22,6 +22,7 @@ class Gibbs(AbstractDistribution):
     @typed
     def log_prob(self, x: Point) -> Scalar:
         r"""$-U(x)$: $\log p(x)$ up to a constant that does not depend on `x`."""
+        self.manifold._check_shapes("log_prob", x=x)
         return -self.potential(x)
 
     @typed

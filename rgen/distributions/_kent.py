@@ -78,6 +78,7 @@ class Kent(AbstractDistribution):
 
     @typed
     def log_prob(self, x: Point) -> Scalar:
+        self.manifold._check_shapes("log_prob", x=x)
         offset = x - self.axes[:, 0]
         long, short = self.axes[:, 1] @ x, self.axes[:, 2] @ x
         exponent = -self.concentration * jnp.sum(offset * offset) / 2

@@ -28,6 +28,7 @@ class Uniform(AbstractDistribution):
 
     @typed
     def log_prob(self, x: Point) -> Scalar:
+        self.manifold._check_shapes("log_prob", x=x)
         # The first term is zero, but for a NaN.
         return 0 * jnp.sum(x) - self.manifold.log_volume
 

@@ -59,6 +59,7 @@ class VonMisesFisher(AbstractDistribution):
 
     @typed
     def log_prob(self, x: Point) -> Scalar:
+        self.manifold._check_shapes("log_prob", x=x)
         # Without the cancellation of kappa <x, mu> against log I.
         offset = x - self.mean
         exponent = -self.concentration * jnp.sum(offset * offset) / 2

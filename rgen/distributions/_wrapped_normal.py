@@ -92,6 +92,7 @@ class WrappedNormal(AbstractDistribution):
 
     @typed
     def log_prob(self, x: Point) -> Scalar:
+        self.manifold._check_shapes("log_prob", x=x)
         return _log_density(self.manifold, self.mean, x, self.scale)
 
     @typed
