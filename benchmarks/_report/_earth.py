@@ -44,10 +44,10 @@ networks are the best of eight checkpoints on validation, and the weights of the
 mixture are fitted to it. The settings were found by looking at the likelihoods of seeds
 0 to 2, of validation and test. Seeds 3 and 4 of the first two protocols had no part in
 that, but split the same rows; of the third, the range of the blurs was widened when all
-seeds had been seen. Only RSGM was tuned to each data set: the number of its networks; the number
-of steps, in the order of the tables {steps}; and how strongly its waves are damped,
-half as much on the fires, whose clumps take long to fit, and twice as much on the
-floods, where networks soon fit noise.
+seeds had been seen. Only RSGM was tuned to each data set: the number of its networks;
+the number of steps, in the order of the tables {steps}; and how strongly its waves are
+damped, half as much on the fires, whose clumps take long to fit, and twice as much on
+the floods, where networks soon fit noise.
 
 Rivals train for as many steps as RSGM, with two exceptions. Moser flows train for half
 of them, each being dearer, at ten times the variance and at three times, of which
@@ -91,9 +91,9 @@ FINER_TEXT = """\
 The volcanoes at a hundredth of the variance, a standard deviation of 2 km, with waves
 as fine: the likelihood of every model is decided by its blur. The waves of the
 Riemannian CNF are as fine as at the resolution of the page, for with finer ones its ODE
-is stiff. What the floor adds to the mass of Moser flows is {floor:.2f} here, and their draws
-go astray: their Wasserstein-1 distance to the test points is {moser:.2f}, that of other
-models {others:.2f} at most."""
+is stiff. What the floor adds to the mass of Moser flows is {floor:.2f} here, and their
+draws go astray: their Wasserstein-1 distance to the test points is {moser:.2f}, that of
+other models {others:.2f} at most."""
 
 # Seeds that had no part in the choice of the settings.
 UNSEEN = 3, 4
