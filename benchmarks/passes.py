@@ -57,7 +57,7 @@ def rsgm(loss, key):
     return law, eqx.Partial(score_matching_loss, loss)
 
 
-def in_chart(chart, key):
+def chart_model(chart, key):
     field = rgen.nn.ScoreField(PLANE, key=key, **SIZE)
     flow, sampler = rgen.ProbabilityFlow(**TOLERANCE), rgen.ReverseSDE(steps=100)
     law = rgen.ScoreModel(field, PLANE, flow, sampler)
@@ -84,8 +84,8 @@ METHODS = {
     "rsgm, sliced": partial(rsgm, rgen.losses.sliced),
     "rsgm, implicit": partial(rsgm, rgen.losses.implicit),
     # There are no towns at the South Pole.
-    "stereographic": partial(in_chart, rgen.baselines.StereographicChart(NORTH)),
-    "exp_wrapped": partial(in_chart, rgen.baselines.ExponentialChart(SPHERE, NORTH)),
+    "stereographic": partial(chart_model, rgen.baselines.StereographicChart(NORTH)),
+    "exp_wrapped": partial(chart_model, rgen.baselines.ExponentialChart(SPHERE, NORTH)),
     "flow_matching": partial(flow, flow_matching_loss),
     "normalizing_flow": partial(flow, likelihood_loss),
     "moser_flow": moser_flow,

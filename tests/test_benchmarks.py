@@ -518,7 +518,7 @@ def test_a_cell_of_a_table_is_one_command(
     "benchmark, arguments, message",
     [
         (earth, "--dataset fire --steps 0", "--steps: expected a whole number from 1"),
-        (earth, "--dataset fire --seed 4294967296", "--seed: .*below 2^32, got 42949"),
+        (earth, "--dataset fire --seed 4294967296", r"--seed: .*below 2\^32, got 4294"),
         (
             earth,
             "--dataset fire --resolution 2",
@@ -534,7 +534,7 @@ def test_arguments_that_make_no_sense(
     monkeypatch.setattr(sys, "argv", ["benchmark", *arguments.split()])
     with pytest.raises(SystemExit):
         benchmark.main()
-    assert re.search(message.replace("^", r"\^"), capsys.readouterr().err)
+    assert re.search(message, capsys.readouterr().err)
 
 
 @pytest.mark.usefixtures("optimised")

@@ -60,17 +60,17 @@ tight.
     python -m benchmarks.wasserstein_bound --manifold circle sphere 'SO(3)'"""
     head = ["", *MANIFOLDS, "the bound"]
     floors = {m: 3 * plateau(groups.get((m, "time"), [])) for m in MANIFOLDS}
+    floor = lambda m, sweep: 0.0 if sweep.startswith("step") else floors[m]
     rows = [
         [
             f"$\\log W_1$ against {label}",
             *(
-                slope(groups.get((m, sweep), []), of, 0 if steps else floors[m])
+                slope(groups.get((m, sweep), []), of, floor(m, sweep))
                 for m in MANIFOLDS
             ),
             ", ".join(f"{theory(space):g}" for space, _ in MANIFOLDS.values()),
         ]
         for sweep, (label, of, theory) in SWEEPS.items()
-        for steps in [sweep in ("step", "step and time")]
     ]
     what = (
         "The error as it was measured; dashed, the slope of each term of the bound, at "

@@ -23,7 +23,8 @@ class File(NamedTuple):
     default: Callable[[dict], dict] = lambda line: {}
 
 
-FIT = (
+# Those that `benchmarks._quality` writes, and the time of the training.
+QUALITY = (
     "ceiling",
     "log_likelihood",
     "gap",
@@ -56,7 +57,7 @@ FILES = {
     ),
     "rotations": File(
         ("method", "components", "seed"),
-        FIT,
+        QUALITY,
         lambda line: {"steps": ROTATIONS_STEPS, "setting": METHODS[line["method"]][1]},
     ),
     "torus": File(
@@ -68,7 +69,7 @@ FILES = {
     "torus_times": File(
         ("method", "dim", "seed"), ("step_ms",), lambda _: {"steps": 8}
     ),
-    "hyperbolic": File(("method", "seed"), FIT, lambda _: {"steps": None}),
+    "hyperbolic": File(("method", "seed"), QUALITY, lambda _: {"steps": None}),
     "passes": File(("method",), (), lambda _: {"steps": 1000}),
     "wasserstein_bound": File(
         ("manifold", "sweep", "time", "steps", "error"), ("w1", "noise")

@@ -7,6 +7,7 @@ from ._tables import NAMES, figure, floors, mean, methods_in, table
 
 def torus() -> list[str]:
     groups = grouped("torus", "method", "dim")
+    short = grouped("torus_times", "method", "dim")
     text = """## Dimension
 
 One wrapped normal of scale 0.2 on $T^n$: negative log-likelihood per dimension, of
@@ -29,9 +30,10 @@ within 0.01 of the limit for every n. Half of the points at which Moser flows pa
 negative mass are near the data, and for n = 1 and 2, where that makes no difference,
 none: of uniform points fewer come near the data the more dimensions there are."""
     cores = {line["cores"] for group in groups.values() for line in group}
+    step = lambda groups: groups["implicit", 10][0]["step_ms"]
     text = text.format(
         limit=ENTROPY,
-        slower=slower(),
+        slower=step(short) / step(groups),
         cores=" or ".join(map(str, sorted(cores))),
         error=max(
             line["gap_error"]
@@ -40,7 +42,7 @@ none: of uniform points fewer come near the data the more dimensions there are."
             if key[0] != "moser_flow"
         ),
     )
-    methods, timed = methods_in(groups), times()
+    methods, timed = methods_in(groups), short | groups
     head = ["n", *(cell for m in methods for cell in (NAMES[m], "ms"))]
     rows = []
     for dim in sorted({key[1] for key in timed}):
@@ -61,15 +63,3 @@ none: of uniform points fewer come near the data the more dimensions there are."
         floors(moser, "$10^{-4}$"),
         figure("torus", what),
     ]
-
-
-def times() -> dict[tuple, list[dict]]:
-    """The lines that say how long a step takes, of short runs too."""
-    return grouped("torus_times", "method", "dim") | grouped("torus", "method", "dim")
-
-
-def slower() -> float:
-    """How many times as long a step takes on the machine of the short runs."""
-    case = "implicit", 10
-    of = lambda name: grouped(name, "method", "dim")[case][0]["step_ms"]
-    return of("torus_times") / of("torus")
