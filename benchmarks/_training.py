@@ -19,7 +19,7 @@ import rgen
 
 SELECTIONS = 8
 # Of points whose densities are evaluated at a time.
-BLOCK = 64
+BLOCK = 256
 
 
 class Trained(NamedTuple):
@@ -38,12 +38,13 @@ def train(
     key: jax.Array,
     *,
     steps: int,
-    evaluate: Callable | None = None,
+    candidate: Callable | None = None,
     rate: float = 3e-3,
 ) -> Trained:
     """The average of the model over about the last tenth of the steps, in which the
-    weight of step i is that of i^9. With `evaluate`, the NLL on validation, it is the
-    best of eight such averages at equal intervals.
+    weight of step i is that of i^9. With `candidate`, which makes of an average the law
+    to be tested and its NLL on validation, it is the best such law of eight averages at
+    equal intervals.
 
     `draw(key)` is a batch of data, of an `eqx.Partial` or another module, and
     `loss(model, x0, key)` the loss of one.
@@ -76,21 +77,21 @@ def train(
         )
         jax.block_until_ready(average)
         step_seconds.append(time.perf_counter() - before)
-        if evaluate and i + 1 in seen:
-            nll = evaluate(average)
-            if nll < best_nll:
-                best, best_nll = average, nll
-    if evaluate and best_nll == float("inf"):
+        if candidate and i + 1 in seen:
+            law, law_nll = candidate(average)
+            if law_nll < best_nll:
+                best, best_nll = law, law_nll
+    if candidate and best_nll == float("inf"):
         raise FloatingPointError(
             "train: expected a finite NLL on validation, got none. Lower `rate`."
         )
-    if not evaluate and not _finite(average):
+    if not candidate and not _finite(average):
         raise FloatingPointError(
             "train: expected finite weights, got some that are not. Lower `rate`."
         )
     seconds = time.perf_counter() - start
     step_ms = 1e3 * statistics.median(step_seconds)
-    return Trained(best if evaluate else average, seconds, step_ms)
+    return Trained(best if candidate else average, seconds, step_ms)
 
 
 def _finite(model: Any) -> bool:

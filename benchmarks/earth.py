@@ -129,7 +129,6 @@ def kent_mixture(data, validation, setting, key):
 
 def rsgm(data, validation, setting, key):
     """An ensemble of score fields, at the resolution that validation prefers."""
-    start = time.perf_counter()
     init_key, key = jr.split(key)
     process = _noise(setting)
     # A few small networks: one that is wider fits faster and generalises worse.
@@ -138,12 +137,9 @@ def rsgm(data, validation, setting, key):
     law = rgen.ScoreModel(rgen.nn.Ensemble(members), process, FLOW)
     draw = minibatches(data, BATCH)
 
-    evaluate = lambda law: best_blur(law, validation)[1]
-    trained = train(
-        law, ensemble_loss, draw, key, steps=setting.steps, evaluate=evaluate
-    )
-    law, _ = best_blur(trained.model, validation)
-    return law, time.perf_counter() - start
+    candidate = partial(best_blur, validation=validation)
+    steps = setting.steps
+    return train(law, ensemble_loss, draw, key, steps=steps, candidate=candidate)[:2]
 
 
 def rsgm_single(data, validation, setting, key):
@@ -228,12 +224,14 @@ def _moser_flow(data, validation, setting, key):
     draw = Blurred(minibatches(data, BATCH), setting.resolution)
     near = partial(_near, setting.resolution)
     some = minibatches(data, BATCH)(near_key)
-    cut_off = partial(floored, proposal=near(some))
-    evaluate = lambda law: nll(cut_off(law).log_prob, validation)
+
+    def candidate(flow):
+        law = floored(flow, near(some))
+        return law, nll(law.log_prob, validation)
+
     steps = max(1, setting.steps // 2)
     loss = partial(moser_loss, near)
-    law, seconds, _ = train(law, loss, draw, key, steps=steps, evaluate=evaluate)
-    return cut_off(law), seconds
+    return train(law, loss, draw, key, steps=steps, candidate=candidate)[:2]
 
 
 def _near(resolution, x):
@@ -308,8 +306,8 @@ def sample_metrics(law, test, key):
 
 
 def _train(law, loss, draw, validation, key, steps):
-    evaluate = lambda law: nll(law.log_prob, validation)
-    return train(law, loss, draw, key, steps=steps, evaluate=evaluate)[:2]
+    candidate = lambda law: (law, nll(law.log_prob, validation))
+    return train(law, loss, draw, key, steps=steps, candidate=candidate)[:2]
 
 
 def _noise(setting):

@@ -72,7 +72,8 @@ class FourierFeatures(eqx.Module):
         v = v.astype(phi.dtype)
         frequencies = jnp.asarray(self._frequencies, phi.dtype)
         damping = jnp.exp(-self.damping * v / 2 * jnp.sum(frequencies**2, axis=1))
-        sin, cos = sin_cos(frequencies @ phi)
+        # The order in which a batch of points needs no transposition.
+        sin, cos = sin_cos(phi @ frequencies.T)
         low, high = math.log(self.v_min), math.log(self.v_max)
         level = 2 * (jnp.log(v) - low) / (high - low) - 1
         waves = math.pi / 2 * jnp.arange(1, _VARIANCE_WAVES + 1) * level
