@@ -50,6 +50,8 @@ def typed(function: Callable[_Params, _Result]) -> Callable[_Params, _Result]:
 
 @functools.cache
 def _checked(function: Callable[..., Any]) -> Callable[..., Any]:
-    from beartype import beartype
+    from beartype import BeartypeConf, beartype
 
-    return jaxtyped(function, typechecker=beartype)
+    # A whole number will do where a float is asked for, as type checkers have it.
+    checker = beartype(conf=BeartypeConf(is_pep484_tower=True))
+    return jaxtyped(function, typechecker=checker)

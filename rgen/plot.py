@@ -86,8 +86,8 @@ class Orthographic(AbstractProjection):
     - `longitude`, `latitude`: of the point in the middle, in degrees.
     """
 
-    longitude: float | int = eqx.field(static=True, default=0.0)
-    latitude: float | int = eqx.field(static=True, default=0.0)
+    longitude: float = eqx.field(static=True, default=0.0)
+    latitude: float = eqx.field(static=True, default=0.0)
 
     @property
     def semi_axes(self) -> tuple[float, float]:
@@ -129,7 +129,7 @@ class Mollweide(AbstractProjection):
     - `longitude`: of the meridian in the middle, in degrees.
     """
 
-    longitude: float | int = eqx.field(static=True, default=0.0)
+    longitude: float = eqx.field(static=True, default=0.0)
 
     @property
     def semi_axes(self) -> tuple[float, float]:
@@ -203,7 +203,7 @@ def density(
     projection: AbstractProjection,
     log_prob: Floating[Array, " n"],
     pixels: int = 200,
-    span: float | int = 8.0,
+    span: float = 8.0,
 ) -> AxesImage:
     """Draws a log-density as an image, from light to dark as it rises.
 
@@ -252,8 +252,8 @@ def points(
     x: Floating[Array, "n 3"],
     color: str = "#d1342f",
     label: str | None = None,
-    size: float | int = 3.0,
-    alpha: float | int = 0.4,
+    size: float = 3.0,
+    alpha: float = 0.4,
 ) -> PathCollection:
     """Draws points as small translucent dots. Those on the far side are left out.
 

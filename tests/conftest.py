@@ -17,7 +17,7 @@ if importlib.metadata.version("jaxlib").startswith("0.10."):
     os.environ.setdefault("XLA_FLAGS", "--xla_cpu_use_fusion_emitters=false")
 
 # Users have the public functions checked. Tests check every annotation that there is.
-with install_import_hook("rgen", "beartype.beartype"):
+with install_import_hook("rgen", "checker.check"):
     import rgen  # noqa: F401
 
 

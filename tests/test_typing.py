@@ -6,6 +6,7 @@ import subprocess
 import sys
 import textwrap
 
+import equinox as eqx
 import jax
 import jax.numpy as jnp
 import jax.random as jr
@@ -130,6 +131,21 @@ def assert_names(call, error, *facts):
         assert str(fact) in message
     # One error, not one while handling another.
     assert caught.value.__context__ is None or caught.value.__suppress_context__
+
+
+def test_a_whole_number_will_do_where_a_float_is_asked_for():
+    def build(number):
+        schedule = rgen.LogUniformSchedule(1e-4, number(5))
+        process = rgen.Brownian(SPHERE, schedule)
+        waves = dict(max_frequency=number(30), damping=number(2), key=jr.key(0))
+        field = rgen.nn.FlowField(SPHERE, v_min=number(1), **waves)
+        tolerances = dict(rtol=number(1), atol=number(1))
+        flow = rgen.baselines.Flow(rgen.Uniform(SPHERE), field, **tolerances)
+        return rgen.nn.ScoreField(process, **waves), flow
+
+    assert eqx.tree_equal(build(int), build(float))
+    with pytest.raises(jaxtyping.TypeCheckError, match="width"):
+        rgen.nn.ScoreField(PROCESS, width=64.0, key=jr.key(0))
 
 
 SCRIPT = """
