@@ -52,12 +52,9 @@ the floods, where networks soon fit noise.
 Rivals train for as many steps as RSGM, with two exceptions. Moser flows train for half
 of them, each being dearer, at ten times the variance and at three times, of which
 validation chooses; half of the points where they pay for negative mass are near data.
-That matters on the volcanoes: the lines of the floods and the earthquakes by the first
-two protocols, and those of the distinct fires, are older, with uniform points alone,
-and on seed 0 of the earthquakes the difference is 0.005. The Riemannian CNF goes
-through its ODE and back at each step, by a solver of tolerance $10^{{-3}}$: a network
-of half the width trains for 2,000 steps of 64 points. Mixtures of Kent laws start once
-for each number of components.
+The Riemannian CNF goes through its ODE and back at each step, by a solver of tolerance
+$10^{{-3}}$: a network of half the width trains for 2,000 steps of 64 points. Mixtures
+of Kent laws start once for each number of components.
 
 At this resolution RSGM, the Riemannian CNF and Moser flows are behind their published
 numbers on the volcanoes by more than the published interval, and flow matching on all

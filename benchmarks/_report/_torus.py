@@ -24,11 +24,11 @@ of the likelihoods of RSGM are at most {error:.3f}.
 
 A step of the implicit loss and one of a Moser flow take n passes of tangent vectors,
 and of rows with a time and no likelihood only a few steps were made, to know that time.
-Those rows, and the Moser flow with n = 5, were timed on another machine, which takes
-about {slower:.0f} times as long, now more and now less. Only the denoising loss comes
-within 0.01 of the limit for every n. Half of the points at which Moser flows pay for
-negative mass are near the data, and for n = 1 and 2, where that makes no difference,
-none: of uniform points fewer come near the data the more dimensions there are."""
+Those rows, and all Moser flows, were timed on another machine, which takes about
+{slower:.0f} times as long, now more and now less. Only the denoising loss comes within
+0.01 of the limit for every n. Half of the points at which Moser flows pay for negative
+mass are near the data: of uniform points fewer come there the more dimensions there
+are."""
     cores = {line["cores"] for group in groups.values() for line in group}
     step = lambda groups: groups["implicit", 10][0]["step_ms"]
     text = text.format(

@@ -39,7 +39,13 @@ class ResidualMLP(eqx.Module):
     @typed
     def __call__(self, x: Floating[Array, " in"]) -> Floating[Array, " out"]:
         """The output for the input `x`."""
-        h = jax.nn.silu(self.first(x))
+        h = jax.nn.silu(_affine(self.first, x))
         for layer in self.hidden:
-            h = h + jax.nn.silu(layer(h))
-        return self.last(h)
+            h = h + jax.nn.silu(_affine(layer, h))
+        return _affine(self.last, h)
+
+
+def _affine(layer: eqx.nn.Linear, x: Array) -> Array:
+    # `layer(x)`, in the order in which a batch of points needs no transposition.
+    assert layer.bias is not None
+    return x @ layer.weight.T + layer.bias
