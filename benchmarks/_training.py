@@ -1,9 +1,11 @@
 """The training of the neural models that are compared: the same for all."""
 
+import math
 import statistics
 import sys
 import time
 from collections.abc import Callable
+from concurrent.futures import Future, ThreadPoolExecutor
 from functools import partial
 from typing import Any, NamedTuple
 
@@ -68,30 +70,36 @@ def train(
         average = eqx.combine(average, static)
         return model, average, state
 
-    best, best_nll, step_seconds = average, float("inf"), []
+    step_seconds, selections = [], []
     seen = {(k + 1) * steps // SELECTIONS for k in range(SELECTIONS)}
-    for i, step_key in enumerate(tqdm(jr.split(key, steps), disable=None)):
-        before = time.perf_counter()
-        model, average, state = step(
-            draw, model, average, state, jnp.array(i), step_key
-        )
-        jax.block_until_ready(average)
-        step_seconds.append(time.perf_counter() - before)
-        if candidate and i + 1 in seen:
-            law, law_nll = candidate(average)
-            if law_nll < best_nll:
-                best, best_nll = law, law_nll
-    if candidate and best_nll == float("inf"):
-        raise FloatingPointError(
-            "train: expected a finite NLL on validation, got none. Lower `rate`."
-        )
+    # Steps leave a part of a second core idle, where candidates are evaluated.
+    with ThreadPoolExecutor(max_workers=1) as pool:
+        for i, step_key in enumerate(tqdm(jr.split(key, steps), disable=None)):
+            before = time.perf_counter()
+            model, average, state = step(
+                draw, model, average, state, jnp.array(i), step_key
+            )
+            jax.block_until_ready(average)
+            step_seconds.append(time.perf_counter() - before)
+            if candidate and i + 1 in seen:
+                selections.append(pool.submit(candidate, average))
+    best = _best(selections) if candidate else average
     if not candidate and not _finite(average):
         raise FloatingPointError(
             "train: expected finite weights, got some that are not. Lower `rate`."
         )
     seconds = time.perf_counter() - start
-    step_ms = 1e3 * statistics.median(step_seconds)
-    return Trained(best if candidate else average, seconds, step_ms)
+    return Trained(best, seconds, 1e3 * statistics.median(step_seconds))
+
+
+def _best(selections: list[Future]) -> Any:
+    found = [selection.result() for selection in selections]
+    finite = [(law, nll) for law, nll in found if math.isfinite(nll)]
+    if not finite:
+        raise FloatingPointError(
+            "train: expected a finite NLL on validation, got none. Lower `rate`."
+        )
+    return min(finite, key=lambda each: each[1])[0]
 
 
 def _finite(model: Any) -> bool:
