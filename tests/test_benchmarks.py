@@ -214,22 +214,37 @@ def test_training_that_diverges_is_an_error():
         train(model, steep, draw, jr.key(0), steps=10)
 
 
-def test_training_selects_the_best_of_eight():
+def test_training_selects_the_best_law_of_eight():
     seen = []
 
-    def evaluate(model):
+    def candidate(model):
         seen.append(float(model.value))
-        return abs(model.value - 1.0)
+        return f"law of {seen[-1]}", abs(seen[-1] - 1.0)
 
-    best = float(trained(steps=80, evaluate=evaluate).value)
+    best = trained(steps=80, candidate=candidate)
     assert len(seen) == 8
-    assert best == min(seen, key=lambda value: abs(value - 1))
-    assert best != seen[-1]
+    nearest = min(seen, key=lambda value: abs(value - 1))
+    assert best == f"law of {nearest}"
+    assert nearest != seen[-1]
 
 
-def test_training_without_a_finite_evaluation_ends_in_an_error():
+def test_training_passes_over_candidates_without_a_number():
+    values = iter([2.0, 1.0, math.nan, math.inf, *[3.0] * 4])
+    candidate = lambda model: (value := next(values), value)
+    assert trained(steps=8, candidate=candidate) == 1.0
+
+
+def test_training_without_a_finite_candidate_ends_in_an_error():
     with pytest.raises(FloatingPointError, match="finite NLL"):
-        trained(steps=8, evaluate=lambda model: float("nan"))
+        trained(steps=8, candidate=lambda model: (model, math.nan))
+
+
+def test_training_ends_in_the_error_of_a_candidate():
+    def candidate(model):
+        raise EOFError
+
+    with pytest.raises(EOFError):
+        trained(steps=8, candidate=candidate)
 
 
 S2 = rgen.Sphere(2)
