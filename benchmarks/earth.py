@@ -223,10 +223,10 @@ def _moser_flow(data, validation, setting, key):
     law = rgen.baselines.MoserFlow(SPHERE, field, floor=0.03, rtol=1e-4, atol=1e-4)
     draw = Blurred(minibatches(data, BATCH), setting.resolution)
     near = partial(_near, setting.resolution)
-    some = minibatches(data, BATCH)(near_key)
+    proposal = near(minibatches(data, BATCH)(near_key))
 
     def candidate(flow):
-        law = floored(flow, near(some))
+        law = floored(flow, proposal)
         return law, nll(law.log_prob, validation)
 
     steps = max(1, setting.steps // 2)
