@@ -131,7 +131,7 @@ score = eqx.tree_deserialise_leaves(outputs / "globe.eqx", make_field(key=init_k
 
 # %%
 flow = rgen.ProbabilityFlow(rtol=1e-4, atol=1e-4)
-mixture = rgen.baselines.fit_kernel_mixture(train, validation, resolution)
+mixture = rgen.fit_kernel_mixture(train, validation, resolution)
 mixture_log_prob = eqx.filter_jit(partial(jax.lax.map, mixture.log_prob, batch_size=64))
 nll = {
     "rgen": -float(jnp.mean(rgen.log_prob(score, process, test, flow))),

@@ -1,59 +1,74 @@
 """Score-based generative modelling on Riemannian manifolds."""
 
 from . import (
-    baselines as baselines,
     datasets as datasets,
     losses as losses,
     metrics as metrics,
     nn as nn,
     plot as plot,
 )
+from ._chart import (
+    AbstractChart as AbstractChart,
+    ExponentialChart as ExponentialChart,
+    StereographicChart as StereographicChart,
+)
 from ._check import check_points as check_points
+from ._distribution import (
+    AbstractDistribution as AbstractDistribution,
+    Gibbs as Gibbs,
+    HeatKernelMixture as HeatKernelMixture,
+    Kent as Kent,
+    KernelMixture as KernelMixture,
+    Mixture as Mixture,
+    Uniform as Uniform,
+    VonMisesFisher as VonMisesFisher,
+    WrappedNormal as WrappedNormal,
+    fit_heat_kernel_mixture as fit_heat_kernel_mixture,
+    fit_kent_mixture as fit_kent_mixture,
+    fit_kernel_mixture as fit_kernel_mixture,
+)
 from ._divergence import (
     AbstractDivergence as AbstractDivergence,
     ExactDivergence as ExactDivergence,
     HutchinsonDivergence as HutchinsonDivergence,
 )
-from ._heat_kernel._base import (
+from ._kernel import (
     AbstractHeatKernel as AbstractHeatKernel,
+    EuclideanHeatKernel as EuclideanHeatKernel,
+    HyperbolicHeatKernel as HyperbolicHeatKernel,
+    PowerHeatKernel as PowerHeatKernel,
+    ProductHeatKernel as ProductHeatKernel,
+    SpecialOrthogonalHeatKernel as SpecialOrthogonalHeatKernel,
+    SphereHeatKernel as SphereHeatKernel,
+    TorusHeatKernel as TorusHeatKernel,
+    TruncatedHeatKernel as TruncatedHeatKernel,
+    VaradhanHeatKernel as VaradhanHeatKernel,
     heat_kernel as heat_kernel,
 )
-from ._heat_kernel._euclidean import EuclideanHeatKernel as EuclideanHeatKernel
-from ._heat_kernel._hyperbolic import HyperbolicHeatKernel as HyperbolicHeatKernel
-from ._heat_kernel._power import PowerHeatKernel as PowerHeatKernel
-from ._heat_kernel._product import ProductHeatKernel as ProductHeatKernel
-from ._heat_kernel._special_orthogonal import (
-    SpecialOrthogonalHeatKernel as SpecialOrthogonalHeatKernel,
+from ._manifold import (
+    AbstractEmbeddedManifold as AbstractEmbeddedManifold,
+    AbstractManifold as AbstractManifold,
+    Euclidean as Euclidean,
+    Hyperbolic as Hyperbolic,
+    Power as Power,
+    Product as Product,
+    SpecialOrthogonal as SpecialOrthogonal,
+    Sphere as Sphere,
+    Torus as Torus,
 )
-from ._heat_kernel._sphere import SphereHeatKernel as SphereHeatKernel
-from ._heat_kernel._torus import TorusHeatKernel as TorusHeatKernel
-from ._heat_kernel._truncated import TruncatedHeatKernel as TruncatedHeatKernel
-from ._heat_kernel._varadhan import VaradhanHeatKernel as VaradhanHeatKernel
-from ._likelihood import (
+from ._model import (
+    Flow as Flow,
+    MoserFlow as MoserFlow,
+    Pushforward as Pushforward,
+    ScoreModel as ScoreModel,
     log_prob as log_prob,
     log_prob_evaluations as log_prob_evaluations,
 )
-from ._manifold._base import (
-    AbstractEmbeddedManifold as AbstractEmbeddedManifold,
-    AbstractManifold as AbstractManifold,
-)
-from ._manifold._euclidean import Euclidean as Euclidean
-from ._manifold._hyperbolic import Hyperbolic as Hyperbolic
-from ._manifold._power import Power as Power
-from ._manifold._product import Product as Product
-from ._manifold._special_orthogonal import SpecialOrthogonal as SpecialOrthogonal
-from ._manifold._sphere import Sphere as Sphere
-from ._manifold._torus import Torus as Torus
-from ._process._base import AbstractProcess as AbstractProcess
-from ._process._brownian import Brownian as Brownian
-from ._process._langevin import Langevin as Langevin
-from ._process._ornstein_uhlenbeck import OrnsteinUhlenbeck as OrnsteinUhlenbeck
-from ._process._schedule import (
-    AbstractSchedule as AbstractSchedule,
-    CoarseSchedule as CoarseSchedule,
-    ConstantSchedule as ConstantSchedule,
-    LinearSchedule as LinearSchedule,
-    LogUniformSchedule as LogUniformSchedule,
+from ._process import (
+    AbstractProcess as AbstractProcess,
+    Brownian as Brownian,
+    Langevin as Langevin,
+    OrnsteinUhlenbeck as OrnsteinUhlenbeck,
 )
 from ._sampler import (
     AbstractSampler as AbstractSampler,
@@ -61,9 +76,15 @@ from ._sampler import (
     ReverseSDE as ReverseSDE,
     sample as sample,
 )
-from ._score_model import ScoreModel as ScoreModel
-from ._solver._brownian_grid import BrownianGrid as BrownianGrid
-from ._solver._geodesic_random_walk import (
+from ._schedule import (
+    AbstractSchedule as AbstractSchedule,
+    CoarseSchedule as CoarseSchedule,
+    ConstantSchedule as ConstantSchedule,
+    LinearSchedule as LinearSchedule,
+    LogUniformSchedule as LogUniformSchedule,
+)
+from ._solver import (
+    BrownianGrid as BrownianGrid,
     GeodesicInterpolation as GeodesicInterpolation,
     GeodesicRandomWalk as GeodesicRandomWalk,
 )
@@ -79,13 +100,6 @@ from ._term import (
     probability_flow as probability_flow,
     reverse_sde as reverse_sde,
 )
-from .distributions._base import AbstractDistribution as AbstractDistribution
-from .distributions._gibbs import Gibbs as Gibbs
-from .distributions._kent import Kent as Kent
-from .distributions._mixture import Mixture as Mixture
-from .distributions._uniform import Uniform as Uniform
-from .distributions._von_mises_fisher import VonMisesFisher as VonMisesFisher
-from .distributions._wrapped_normal import WrappedNormal as WrappedNormal
 
 
-__version__ = "0.1.0"
+__version__ = "0.2.0"

@@ -5,7 +5,7 @@ import numpy as np
 from jax.core import Tracer
 from jaxtyping import Array, Bool, Shaped
 
-from ._manifold._base import AbstractManifold
+from ._manifold import AbstractManifold
 from ._typing import Floating, typed
 
 

@@ -3,7 +3,7 @@ import abc
 import equinox as eqx
 import jax.random as jr
 
-from ._manifold._base import AbstractManifold
+from ._manifold import AbstractManifold
 from ._typing import Key, Point, Scalar, VectorField, typed
 
 

@@ -2,10 +2,8 @@ import abc
 
 import equinox as eqx
 
-from ._heat_kernel._truncated import TruncatedHeatKernel
-from ._heat_kernel._varadhan import VaradhanHeatKernel
-from ._process._base import AbstractProcess
-from ._process._brownian import Brownian
+from ._kernel import TruncatedHeatKernel, VaradhanHeatKernel
+from ._process import AbstractProcess, Brownian
 from ._typing import Point, Scalar, Tangent, typed
 
 

@@ -6,8 +6,8 @@ import equinox as eqx
 import jax.numpy as jnp
 from jaxtyping import Array
 
-from ._manifold._base import AbstractManifold
-from ._process._base import AbstractProcess
+from ._manifold import AbstractManifold
+from ._process import AbstractProcess
 from ._typing import Floating, Point, Scalar, Tangent, typed
 
 
@@ -98,7 +98,7 @@ def reverse_sde(
     $t_0$ and $s = \nabla\log p_t$.
 
     Solve it with [`rgen.GeodesicRandomWalk`][], `t0=process.schedule.t1`,
-    `t1=process.schedule.t0` and a negative step, from a draw of `process.limit`, on a
+    `t1=process.schedule.t0` and a negative step, from a draw of `process.prior`, on a
     path whose key is not that of the forward process.
     """
     drift = diffrax.ODETerm(_ReverseDrift(process, score, 1.0))

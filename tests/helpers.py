@@ -145,19 +145,19 @@ DISTRIBUTIONS = {
     ),
     "Kent": lambda: rgen.Kent(jnp.eye(3), 10.0, 3.0),
     "ScoreModel": lambda: rgen.ScoreModel(_zero, PROCESSES["Brownian on S2"]()),
-    "Flow": lambda: rgen.baselines.Flow(rgen.Uniform(rgen.Sphere(2)), _zero),
-    "MoserFlow": lambda: rgen.baselines.MoserFlow(rgen.Sphere(2), _zero),
-    "Pushforward": lambda: rgen.baselines.Pushforward(
+    "Flow": lambda: rgen.Flow(rgen.Uniform(rgen.Sphere(2)), _zero),
+    "MoserFlow": lambda: rgen.MoserFlow(rgen.Sphere(2), _zero),
+    "Pushforward": lambda: rgen.Pushforward(
         CHARTS["stereographic"](),
         rgen.WrappedNormal(rgen.Euclidean(2), jnp.zeros(2), 0.5),
     ),
-    "HeatKernelMixture": lambda: rgen.baselines.HeatKernelMixture(
+    "HeatKernelMixture": lambda: rgen.HeatKernelMixture(
         rgen.SpecialOrthogonal(3),
         points(rgen.SpecialOrthogonal(3), jr.key(0), 4),
         jnp.array([0.1, 1.0]),
         jnp.log(jnp.array([0.5, 0.5])),
     ),
-    "KernelMixture": lambda: rgen.baselines.KernelMixture(
+    "KernelMixture": lambda: rgen.KernelMixture(
         points(rgen.Sphere(2), jr.key(0), 4),
         jnp.array([1.0, 10.0]),
         jnp.log(jnp.array([0.5, 0.5])),
@@ -165,7 +165,7 @@ DISTRIBUTIONS = {
 }
 
 CHARTS = {
-    "stereographic": lambda: rgen.baselines.StereographicChart(rgen.Sphere(2).origin),
+    "stereographic": lambda: rgen.StereographicChart(rgen.Sphere(2).origin),
     "exponential, S2": lambda: _exponential(rgen.Sphere(2)),
     "exponential, SO(3)": lambda: _exponential(rgen.SpecialOrthogonal(3)),
     "exponential, H2": lambda: _exponential(rgen.Hyperbolic(2)),
@@ -185,12 +185,12 @@ KINDS = {
     ],
     rgen.AbstractHeatKernel: lambda: [make() for make in HEAT_KERNELS.values()],
     rgen.AbstractDistribution: lambda: [make() for make in DISTRIBUTIONS.values()],
-    rgen.baselines.AbstractChart: lambda: [make() for make in CHARTS.values()],
+    rgen.AbstractChart: lambda: [make() for make in CHARTS.values()],
 }
 
 
 def _exponential(manifold):
-    return rgen.baselines.ExponentialChart(manifold, manifold.origin)
+    return rgen.ExponentialChart(manifold, manifold.origin)
 
 
 def _zero(x, t):

@@ -81,13 +81,11 @@ def models():
     flat = rgen.WrappedNormal(rgen.Euclidean(2), jnp.zeros(2), 1.0)
     return {
         "score model": rgen.ScoreModel(zero, PROCESS),
-        "flow": rgen.baselines.Flow(rgen.Uniform(S2), zero),
-        "Moser flow": rgen.baselines.MoserFlow(S2, zero),
-        "pushforward": rgen.baselines.Pushforward(
-            rgen.baselines.StereographicChart(POLE), flat
-        ),
-        "kernel mixture": rgen.baselines.KernelMixture(centres, *kernels),
-        "heat kernel mixture": rgen.baselines.HeatKernelMixture(S2, centres, *kernels),
+        "flow": rgen.Flow(rgen.Uniform(S2), zero),
+        "Moser flow": rgen.MoserFlow(S2, zero),
+        "pushforward": rgen.Pushforward(rgen.StereographicChart(POLE), flat),
+        "kernel mixture": rgen.KernelMixture(centres, *kernels),
+        "heat kernel mixture": rgen.HeatKernelMixture(S2, centres, *kernels),
         "mixture": rgen.Mixture(
             eqx.filter_vmap(lambda x: rgen.VonMisesFisher(x, 10.0))(centres),
             jnp.zeros(2),
@@ -109,9 +107,9 @@ def test_models_have_a_density_on_the_manifold_only(name):
 def test_mixtures_of_kernels_that_there_are_not():
     centres, log_weights = POLE[None], jnp.zeros(1)
     with pytest.raises(ValueError, match="expected `concentrations` to be at least 0"):
-        rgen.baselines.KernelMixture(centres, jnp.full(1, -1.0), log_weights)
+        rgen.KernelMixture(centres, jnp.full(1, -1.0), log_weights)
     with pytest.raises(ValueError, match="expected `variances` to be positive"):
-        rgen.baselines.HeatKernelMixture(S2, centres, jnp.zeros(1), log_weights)
+        rgen.HeatKernelMixture(S2, centres, jnp.zeros(1), log_weights)
 
 
 def test_points_are_not_checked_inside_a_traced_function():
@@ -139,7 +137,7 @@ def test_a_density_of_a_batch(name):
 
 
 def test_a_proposal_on_another_manifold():
-    law, other = rgen.baselines.MoserFlow(S2, zero), rgen.Uniform(rgen.Torus(3))
+    law, other = rgen.MoserFlow(S2, zero), rgen.Uniform(rgen.Torus(3))
     with pytest.raises(ValueError, match=r"`proposal` to be a law on Sphere\(dim=2\)"):
         law.loss(POLE, KEY, proposal=other)
 

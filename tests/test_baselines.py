@@ -6,15 +6,15 @@ import pytest
 import scipy.special
 import scipy.stats
 from helpers import draws, log_probs, points, sphere_rule
+from rgen._fit import _gains, maximise_weights
 
 import rgen
-from rgen.baselines import (
+from rgen import (
     HeatKernelMixture,
     KernelMixture,
     fit_heat_kernel_mixture,
     fit_kernel_mixture,
 )
-from rgen.baselines._fit import _gains, maximise_weights
 
 
 def cloud(key, n, concentration=50.0):

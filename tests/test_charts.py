@@ -9,7 +9,7 @@ import pytest
 from helpers import CHARTS, log_probs, sphere_rule
 
 import rgen
-from rgen.baselines import ExponentialChart, Pushforward, StereographicChart
+from rgen import ExponentialChart, Pushforward, StereographicChart
 
 
 every_chart = pytest.mark.parametrize("name", CHARTS)

@@ -10,9 +10,9 @@ import numpy as np
 import pytest
 import scipy.stats
 from helpers import draws, log_probs, points
+from rgen._von_mises_fisher import log_normaliser
 
 import rgen
-from rgen.distributions._von_mises_fisher import log_normaliser
 
 
 # The level of every statistical test here. The keys are fixed, so that a test that

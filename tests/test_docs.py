@@ -25,7 +25,6 @@ MODULES = [
     "rgen.nn",
     "rgen.losses",
     "rgen.datasets",
-    "rgen.baselines",
     "rgen.metrics",
     "rgen.plot",
 ]

@@ -12,9 +12,9 @@ import pytest
 import scipy.interpolate
 import scipy.stats
 from helpers import sphere_rule
+from rgen._heat_kernel import _special_orthogonal, _sphere
 
 import rgen
-from rgen._heat_kernel import _special_orthogonal, _sphere
 
 
 EXACT = [

@@ -7,10 +7,10 @@ import numpy as np
 import pytest
 import scipy.stats
 from helpers import draws, log_probs, sphere_rule
+from rgen._kent import log_kent_normaliser
 
 import rgen
-from rgen.baselines import fit_kent_mixture
-from rgen.distributions._kent import log_kent_normaliser
+from rgen import fit_kent_mixture
 
 
 # Without the optimisations XLA computes NaN for some of these gradients on CPU.

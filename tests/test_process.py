@@ -150,7 +150,7 @@ def test_langevin_on_hyperbolic_space_converges_to_the_wrapped_normal():
     # In normal coordinates it is a standard normal: the distance to the origin has the
     # Rayleigh law.
     process = rgen.Langevin(H2, UNIT, steps=150)
-    assert isinstance(process.limit, rgen.WrappedNormal)
+    assert isinstance(process.prior, rgen.WrappedNormal)
     x = draws(process, jnp.array([0.5, -0.3]), 6.0, 2048)
     radii = jax.vmap(H2.dist, (None, 0))(H2.origin, x)
     assert scipy.stats.kstest(radii, "rayleigh").pvalue > 1e-3

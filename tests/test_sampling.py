@@ -335,7 +335,7 @@ class Stationary(eqx.Module):
     process: rgen.Langevin
 
     def __call__(self, x, t):
-        limit = self.process.limit
+        limit = self.process.prior
         return self.process.manifold.gradient(limit.log_prob, x)
 
 
@@ -349,7 +349,7 @@ def test_score_of_the_limit_keeps_the_limit(manifold):
     # Drift and score cancel, to rounding, and the flow rests.
     log_p = rgen.log_prob(score, process, x[:8])
     np.testing.assert_allclose(
-        log_p, jax.vmap(process.limit.log_prob)(x[:8]), atol=1e-5
+        log_p, jax.vmap(process.prior.log_prob)(x[:8]), atol=1e-5
     )
 
 

@@ -140,7 +140,7 @@ def test_a_whole_number_will_do_where_a_float_is_asked_for():
         waves = dict(max_frequency=number(30), damping=number(2), key=jr.key(0))
         field = rgen.nn.FlowField(SPHERE, v_min=number(1), **waves)
         tolerances = dict(rtol=number(1), atol=number(1))
-        flow = rgen.baselines.Flow(rgen.Uniform(SPHERE), field, **tolerances)
+        flow = rgen.Flow(rgen.Uniform(SPHERE), field, **tolerances)
         return rgen.nn.ScoreField(process, **waves), flow
 
     assert eqx.tree_equal(build(int), build(float))

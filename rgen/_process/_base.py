@@ -6,10 +6,10 @@ import jax.numpy as jnp
 import jax.random as jr
 from jaxtyping import Array
 
-from .._manifold._base import AbstractManifold
+from .._distribution import AbstractDistribution
+from .._manifold import AbstractManifold
+from .._schedule import AbstractSchedule
 from .._typing import Floating, Key, Point, Scalar, Tangent, typed
-from ..distributions._base import AbstractDistribution
-from ._schedule import AbstractSchedule
 
 
 class AbstractProcess(eqx.Module):
@@ -28,7 +28,7 @@ class AbstractProcess(eqx.Module):
     schedule: eqx.AbstractVar[AbstractSchedule]
     r"""The schedule of $\beta$."""
 
-    limit: eqx.AbstractVar[AbstractDistribution]
+    prior: eqx.AbstractVar[AbstractDistribution]
     """The law that the process converges to, from which reverse processes start."""
 
     @property

@@ -1,12 +1,12 @@
 import equinox as eqx
 import jax.numpy as jnp
 
-from .._heat_kernel._base import heat_kernel
-from .._manifold._base import AbstractManifold
+from .._distribution import Uniform
+from .._kernel import heat_kernel
+from .._manifold import AbstractManifold
+from .._schedule import AbstractSchedule
 from .._typing import Key, Point, Scalar, Tangent, typed
-from ..distributions._uniform import Uniform
 from ._base import AbstractProcess
-from ._schedule import AbstractSchedule
 from ._walk import walk
 
 
@@ -44,7 +44,7 @@ class Brownian(AbstractProcess):
             )
 
     @property
-    def limit(self) -> Uniform:
+    def prior(self) -> Uniform:
         return Uniform(self.manifold)
 
     @property

@@ -1,12 +1,11 @@
 import equinox as eqx
 import jax.numpy as jnp
 
-from .._manifold._base import AbstractManifold
+from .._distribution import AbstractDistribution, WrappedNormal
+from .._manifold import AbstractManifold
+from .._schedule import AbstractSchedule
 from .._typing import Key, Point, Scalar, Tangent, typed
-from ..distributions._base import AbstractDistribution
-from ..distributions._wrapped_normal import WrappedNormal
 from ._base import AbstractProcess
-from ._schedule import AbstractSchedule
 from ._walk import walk
 
 
@@ -22,14 +21,14 @@ class Langevin(AbstractProcess):
 
     - `manifold`: the manifold, compact or not.
     - `schedule`: the schedule of $\beta$.
-    - `limit`: the limit law. By default the wrapped normal of unit scale at the origin
+    - `prior`: the prior. By default the wrapped normal of unit scale at the origin
         of the manifold. For any other potential give `rgen.Gibbs(manifold, U)`.
     - `steps`: the number of steps of the random walk.
     """
 
     manifold: AbstractManifold
     schedule: AbstractSchedule
-    limit: AbstractDistribution
+    prior: AbstractDistribution
     steps: int = eqx.field(static=True)
 
     @typed
@@ -37,14 +36,14 @@ class Langevin(AbstractProcess):
         self,
         manifold: AbstractManifold,
         schedule: AbstractSchedule,
-        limit: AbstractDistribution | None = None,
+        prior: AbstractDistribution | None = None,
         steps: int = 100,
     ):
         self.manifold = manifold
         self.schedule = schedule
-        if limit is None:
-            limit = WrappedNormal(manifold, manifold.origin, jnp.array(1.0))
-        self.limit = limit
+        if prior is None:
+            prior = WrappedNormal(manifold, manifold.origin, jnp.array(1.0))
+        self.prior = prior
         self.steps = steps
 
     @property
@@ -52,7 +51,7 @@ class Langevin(AbstractProcess):
         return -1.0
 
     def _drift(self, x: Point) -> Tangent:
-        return self.manifold.gradient(self.limit.log_prob, x) / 2
+        return self.manifold.gradient(self.prior.log_prob, x) / 2
 
     def _sample(self, x0: Point, v: Scalar, key: Key) -> Point:
         return walk(self, x0, v, self.steps, key)

@@ -1,11 +1,11 @@
 import jax.numpy as jnp
 import jax.random as jr
 
-from .._manifold._euclidean import Euclidean
+from .._distribution import WrappedNormal
+from .._manifold import Euclidean
+from .._schedule import AbstractSchedule
 from .._typing import Key, Point, Scalar, Tangent, typed
-from ..distributions._wrapped_normal import WrappedNormal
 from ._base import AbstractProcess
-from ._schedule import AbstractSchedule
 
 
 class OrnsteinUhlenbeck(AbstractProcess):
@@ -32,7 +32,7 @@ class OrnsteinUhlenbeck(AbstractProcess):
         self.schedule = schedule
 
     @property
-    def limit(self) -> WrappedNormal:
+    def prior(self) -> WrappedNormal:
         return WrappedNormal(self.manifold, self.manifold.origin, jnp.array(1.0))
 
     @property

@@ -3,11 +3,11 @@ from functools import partial
 
 import jax
 
+from .._schedule import ConstantSchedule
 from .._solver._walk import geodesic_walk
 from .._term import forward_sde
 from .._typing import Key, Point, Scalar
 from ._base import AbstractProcess
-from ._schedule import ConstantSchedule
 
 
 def walk(process: AbstractProcess, x0: Point, v: Scalar, steps: int, key: Key) -> Point:

@@ -1,0 +1,7 @@
+"""Geodesic solvers and the noise that drives them."""
+
+from ._brownian_grid import BrownianGrid as BrownianGrid
+from ._geodesic_random_walk import (
+    GeodesicInterpolation as GeodesicInterpolation,
+    GeodesicRandomWalk as GeodesicRandomWalk,
+)

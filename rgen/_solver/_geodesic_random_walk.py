@@ -6,7 +6,7 @@ import equinox as eqx
 import jax.numpy as jnp
 from jaxtyping import Array
 
-from .._manifold._base import AbstractManifold
+from .._manifold import AbstractManifold
 from .._typing import Floating
 
 

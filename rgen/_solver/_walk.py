@@ -4,7 +4,7 @@ from typing import Any
 import diffrax
 import jax.numpy as jnp
 
-from .._manifold._base import AbstractManifold
+from .._manifold import AbstractManifold
 from .._typing import Key, Point
 from ._brownian_grid import BrownianGrid
 from ._geodesic_random_walk import GeodesicRandomWalk

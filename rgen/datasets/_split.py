@@ -6,7 +6,7 @@ import numpy as np
 from jaxtyping import Array, Int
 
 from .._check import check_floating, check_points
-from .._manifold._sphere import Sphere
+from .._manifold import Sphere
 from .._typing import Floating, Key, typed
 from ._degrees import to_degrees
 

@@ -1,21 +1,13 @@
 """Neural vector fields on a manifold, of a point and a time."""
 
-from ._ensemble import Ensemble
-from ._features import FourierFeatures
-from ._flow_field import FlowField
-from ._parametrisation import AbstractParametrisation, Killing, LieAlgebra, Projected
-from ._residual import ResidualMLP
-from ._score_field import ScoreField
-
-
-__all__ = [
-    "AbstractParametrisation",
-    "Ensemble",
-    "FlowField",
-    "FourierFeatures",
-    "Killing",
-    "LieAlgebra",
-    "Projected",
-    "ResidualMLP",
-    "ScoreField",
-]
+from ._ensemble import Ensemble as Ensemble
+from ._features import FourierFeatures as FourierFeatures
+from ._flow_field import FlowField as FlowField
+from ._parametrisation import (
+    AbstractParametrisation as AbstractParametrisation,
+    Killing as Killing,
+    LieAlgebra as LieAlgebra,
+    Projected as Projected,
+)
+from ._residual import ResidualMLP as ResidualMLP
+from ._score_field import ScoreField as ScoreField

@@ -5,7 +5,7 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array
 
-from .._manifold._base import AbstractManifold
+from .._manifold import AbstractManifold
 from .._numerics import sin_cos
 from .._typing import Floating, Point, Scalar, typed
 

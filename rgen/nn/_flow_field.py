@@ -1,6 +1,6 @@
 import equinox as eqx
 
-from .._manifold._base import AbstractManifold
+from .._manifold import AbstractManifold
 from .._typing import Key, Point, Scalar, Tangent, typed
 from ._features import FourierFeatures
 from ._parametrisation import AbstractParametrisation, Projected

@@ -4,12 +4,14 @@ import math
 import equinox as eqx
 from jaxtyping import Array
 
-from .._manifold._base import AbstractManifold
-from .._manifold._euclidean import Euclidean
-from .._manifold._power import Power
-from .._manifold._product import Product
-from .._manifold._special_orthogonal import SpecialOrthogonal
-from .._manifold._torus import Torus
+from .._manifold import (
+    AbstractManifold,
+    Euclidean,
+    Power,
+    Product,
+    SpecialOrthogonal,
+    Torus,
+)
 from .._typing import Floating, Point, Tangent, typed
 
 

@@ -2,9 +2,10 @@ import equinox as eqx
 import jax
 import jax.numpy as jnp
 
-from .._manifold._base import AbstractManifold
-from .._process._base import AbstractProcess, score_scale
-from .._process._schedule import AbstractSchedule
+from .._manifold import AbstractManifold
+from .._process import AbstractProcess
+from .._process._base import score_scale
+from .._schedule import AbstractSchedule
 from .._typing import Key, Point, Scalar, Tangent, typed
 from ._features import FourierFeatures
 from ._parametrisation import AbstractParametrisation, Projected

@@ -1,0 +1,1 @@
+"""The experiments of the paper: each rerun by one command, JSON lines out."""

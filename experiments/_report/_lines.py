@@ -1,0 +1,119 @@
+"""The committed lines of the experiments."""
+
+import pathlib
+from collections import defaultdict
+from collections.abc import Callable
+from typing import NamedTuple
+
+from .._results import cases
+from ..earth import RESOLUTION, default_setting
+from ..rotations import METHODS, STEPS as ROTATIONS_STEPS
+
+
+ROOT = pathlib.Path(__file__).parents[2]
+RESULTS = ROOT / "experiments" / "results"
+
+
+class File(NamedTuple):
+    """The fields that tell the lines of a file apart, those that hold a number, and
+    what a line of the default settings has."""
+
+    case: tuple[str, ...]
+    numbers: tuple[str, ...]
+    default: Callable[[dict], dict] = lambda line: {}
+
+
+# Those that `experiments._quality` writes, and the time of the training.
+QUALITY = (
+    "ceiling",
+    "log_likelihood",
+    "gap",
+    "gap_error",
+    "mass",
+    "density_evaluations",
+    "most_density_evaluations",
+    "train_seconds",
+    "cores",
+)
+FILES = {
+    "earth": File(
+        ("method", "dataset", "protocol", "seed"),
+        ("test_nll", "train_seconds", "cores"),
+        lambda line: {
+            "steps": None,
+            "resolution": RESOLUTION,
+            "setting": default_setting(line["dataset"], line["protocol"])._asdict(),
+        },
+    ),
+    "earth_resolutions": File(
+        ("method", "dataset", "protocol", "seed", "resolution"),
+        ("test_nll", "train_seconds", "cores"),
+        lambda line: {
+            "steps": None,
+            "setting": default_setting(
+                line["dataset"], line["protocol"], line["resolution"]
+            )._asdict(),
+        },
+    ),
+    "rotations": File(
+        ("method", "components", "seed"),
+        QUALITY,
+        lambda line: {"steps": ROTATIONS_STEPS, "setting": METHODS[line["method"]][1]},
+    ),
+    "torus": File(
+        ("method", "dim", "seed"),
+        ("nll_per_dim", "gap_error", "step_ms"),
+        lambda _: {"steps": 6000},
+    ),
+    # Of runs that are too dear: nothing but the time of a step is taken from these.
+    "torus_times": File(
+        ("method", "dim", "seed"), ("step_ms",), lambda _: {"steps": 8}
+    ),
+    "hyperbolic": File(("method", "seed"), QUALITY, lambda _: {"steps": None}),
+    "passes": File(("method",), (), lambda _: {"steps": 1000}),
+    "wasserstein_bound": File(
+        ("manifold", "sweep", "time", "steps", "error"), ("w1", "noise")
+    ),
+}
+
+
+def lines(name: str) -> list[dict]:
+    """The lines of a file, one for each case, all of them of the default settings. A
+    file without any, or one with a line that is not such, is an error that names it."""
+    file, path = FILES[name], RESULTS / f"{name}.jsonl"
+    if not path.exists():
+        raise ValueError(f"expected the results {path}, got no such file.")
+    found = list(cases(path, file.case).values())
+    if not found:
+        raise ValueError(f"{path}: expected lines, got none. Is it cut off?")
+    for number, line in enumerate(found, 1):
+        try:
+            expected = file.default(line)
+        except KeyError as error:
+            raise ValueError(
+                f"{path}, line {number}: expected names that are known, got {error} "
+                f"in {line}."
+            ) from error
+        if any(line.get(field) != value for field, value in expected.items()):
+            raise ValueError(
+                f"{path}, line {number}: expected a line with {expected}, got {line}. "
+                "Keep those of other settings elsewhere."
+            )
+        wrong = [k for k in file.numbers if not isinstance(line.get(k), int | float)]
+        if wrong:
+            raise ValueError(
+                f"{path}, line {number}: expected numbers in {wrong}, got {line}."
+            )
+    return found
+
+
+def grouped(name: str, *fields: str) -> dict[tuple, list[dict]]:
+    groups = defaultdict(list)
+    for line in lines(name):
+        groups[tuple(line[field] for field in fields)].append(line)
+    return groups
+
+
+def values(group: list[dict], field: str) -> list[float]:
+    """Those that there are: a sampler may have given up."""
+    return [line[field] for line in group if line.get(field) is not None]

@@ -1,0 +1,125 @@
+"""What the tables and the text of all sections are made of."""
+
+import math
+
+import numpy as np
+import scipy.stats
+
+from ._lines import ROOT, values
+
+
+NAMES = {
+    "kernel_mixture": "Kernel mixture",
+    "rsgm": "RSGM",
+    "rsgm_single": "RSGM, one network",
+    "kent_mixture": "Mixture of Kent laws",
+    "normalizing_flow": "Riemannian CNF",
+    "moser_flow": "Moser flow",
+    "stereographic": "Stereographic model",
+    "flow_matching": "Flow matching",
+    "exp_wrapped": "Exp-wrapped model",
+    "denoising": "RSGM, denoising loss",
+    "sliced": "RSGM, sliced loss",
+    "implicit": "RSGM, implicit loss",
+    "hutchinson": "RSGM, implicit loss by Hutchinson",
+}
+# Of a model whose target is known.
+FIT = [
+    "rgen",
+    "ceiling",
+    "gap",
+    "log p of draws",
+    "integral",
+    "evaluations: density",
+    "draw",
+    "core-minutes",
+]
+FIT_TEXT = """\
+The ceiling is the log-likelihood of the target itself, and the gap to it what a model
+lacks, with the standard error over the test points where there is one seed; "log p of
+draws" is the mean log-density of the target at draws of the model, to be compared with
+the ceiling, too; the integral of a model's density would be one. Evaluations are of the
+network, for one draw, and of the network and its divergence, for one density, in the
+mean; for one of the exp-wrapped model, at all the points of the chart that have one
+image."""
+
+
+def figure(name: str, what: str) -> str:
+    """The figure that `experiments.figures` makes, where it has been made."""
+    made = (ROOT / "docs" / "assets" / f"{name}.png").exists()
+    command = f"    python -m experiments.figures {name}"
+    return f"![{what}](assets/{name}.png)\n\n{what}:\n\n{command}" if made else ""
+
+
+def table(head: list[str], rows: list[list[str]]) -> str:
+    rule = ["---"] * len(head)
+    return "\n".join("| " + " | ".join(row) + " |" for row in [head, rule, *rows])
+
+
+def interval(numbers: list[float], digits: int = 2) -> str:
+    """The mean, its 95 % interval, and their number."""
+    n = len(numbers)
+    if n == 0:
+        return ""
+    mean = decimals(float(np.mean(numbers)), digits)
+    if n == 1:
+        return f"{mean} (1)"
+    return f"{mean} ± {half_width(numbers):.{digits}f} ({n})"
+
+
+def half_width(numbers: list[float]) -> float:
+    n = len(numbers)
+    quantile = scipy.stats.t.ppf(0.975, n - 1)
+    return float(quantile * np.std(numbers, ddof=1) / math.sqrt(n))
+
+
+def mean(group: list[dict], field: str, digits: int) -> str:
+    found = values(group, field)
+    return decimals(float(np.mean(found)), digits) if found else ""
+
+
+def decimals(number: float, digits: int) -> str:
+    """Without the sign of a zero."""
+    return f"{round(number, digits) + 0.0:.{digits}f}"
+
+
+def fit(group: list[dict]) -> list[str]:
+    """The columns [`FIT`][] of results that `experiments._quality` has written."""
+    return [
+        interval([line["log_likelihood"] for line in group], 3),
+        mean(group, "ceiling", 3),
+        gap(group),
+        mean(group, "sample_log_likelihood", 3),
+        mean(group, "mass", 3),
+        mean(group, "density_evaluations", 0),
+        mean(group, "sample_evaluations", 0),
+        core_minutes(group),
+    ]
+
+
+def gap(group: list[dict]) -> str:
+    if len(group) > 1:
+        return mean(group, "gap", 3)
+    return f"{group[0]['gap']:.3f} ± {group[0]['gap_error']:.3f}"
+
+
+def methods_in(groups: dict[tuple, list[dict]], first: int = 0) -> list[str]:
+    found = {key[first] for key in groups}
+    if unknown := found - NAMES.keys():
+        raise ValueError(f"expected methods out of {list(NAMES)}, got {unknown}.")
+    return [name for name in NAMES if name in found]
+
+
+def core_minutes(group: list[dict]) -> str:
+    minutes = [line["cores"] * line["train_seconds"] / 60 for line in group]
+    return f"{np.mean(minutes):.1f}" if minutes else "–"
+
+
+def floors(moser: dict[str, list[dict]], floor: str) -> str:
+    """What the negative mass of Moser flows is."""
+    added = (f"{mean(group, 'floor_mass', 2)} {name}" for name, group in moser.items())
+    text = f"""\
+The penalty of Moser flows on negative mass has the weight 2. Their densities are cut
+off at {floor} of the uniform one, and normalised; to a mass of one this adds
+{", ".join(added)}."""
+    return text if moser else ""

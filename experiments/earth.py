@@ -1,0 +1,377 @@
+"""Negative log-likelihood of events on the globe (Table 3 of De Bortoli et al. 2022): a
+Riemannian score-based model beside its rivals, on the same split.
+
+    python -m experiments.earth --dataset flood --protocol legacy --seed 0
+    python -m experiments.earth --dataset flood --method moser_flow --output FILE
+
+One line of JSON for each method and seed. `resolution` is the variance, in square
+radians, that densities are blurred by at least, and `blur` that of a score-based model
+or of the data of a Moser flow, which RSGM and Moser flows choose on validation;
+`setting` is what the data set and the protocol give to every method, and its function
+here says what it makes of it; `train_seconds` is wall-clock time, with compilation and
+the selection of the model on validation. The network that is tested is the one, of
+eight that are seen at equal intervals of its training, whose validation NLL is lowest.
+`wasserstein`, in radians, and `squared_mmd`, of the heat kernel at 0.01, are between
+the test points and as many draws of the model. With `--output` lines are appended to a
+file, and those that it has are not run again.
+"""
+
+import argparse
+import math
+import time
+from collections.abc import Callable
+from functools import partial
+from typing import Any, NamedTuple
+
+import equinox as eqx
+import jax
+import jax.numpy as jnp
+import jax.random as jr
+
+import rgen
+
+from ._arguments import count, seed_number
+from ._moser import Floored, floor_mass, floored, moser_loss, near_and_everywhere
+from ._results import Results, machine
+from ._training import (
+    InChart,
+    denoising_loss,
+    drawn,
+    ensemble_loss,
+    flow_matching_loss,
+    likelihood_loss,
+    minibatches,
+    nll,
+    train,
+)
+
+
+SPHERE = rgen.Sphere(2)
+DATASETS = {
+    "volcano": rgen.datasets.volcano,
+    "earthquake": rgen.datasets.earthquake,
+    "flood": rgen.datasets.flood,
+    "fire": rgen.datasets.fire,
+}
+RESOLUTION = 1e-5
+BATCH = 512
+FLOW = rgen.ProbabilityFlow(rtol=1e-4, atol=1e-4)
+# By data set: most fires are in clumps that a network takes long to fit, and on floods
+# networks soon fit noise.
+MEMBERS = {"volcano": 3, "earthquake": 3, "flood": 6, "fire": 3}
+STEPS = {"volcano": 4500, "earthquake": 6000, "flood": 6000, "fire": 20_000}
+DAMPING = {"volcano": 1.0, "earthquake": 1.0, "flood": 2.0, "fire": 0.5}
+CELL_MEMBERS, CELL_STEPS = 3, 3000
+# Times the variance of the resolution.
+BLURS = 3, 10, 30, 100, 300
+MOSER_BLURS = 10, 3
+LIKELIHOOD_STEPS = 2000
+KENT_SIZES = 5, 10, 20, 40, 80, 120, 160, 240
+# The width of the cells of the protocol of that name, in radians.
+CELL = math.radians(2)
+MMD_VARIANCE = 1e-2
+
+
+def split(protocol, key, x):
+    """The parts for training, validation and test."""
+    if protocol == "legacy":
+        return rgen.datasets.random_split(key, x)
+    x = rgen.datasets.distinct(x)
+    if protocol == "distinct":
+        return rgen.datasets.random_split(key, x)
+    return rgen.datasets.cell_split(key, x)
+
+
+class Setting(NamedTuple):
+    """What a method is told beside the data: the variance of the blur, the finest waves
+    that a network reads, and about how many steps to train for; of the networks of RSGM
+    also the number and the damping of their waves."""
+
+    resolution: float
+    max_frequency: float
+    steps: int
+    members: int
+    damping: float = 1.0
+
+    def coarser(self, resolution: float) -> "Setting":
+        """This one at that resolution, or at its own if it is coarser."""
+        finest = min(self.max_frequency, resolution**-0.5)
+        resolution = max(self.resolution, resolution)
+        return self._replace(resolution=resolution, max_frequency=finest)
+
+
+def default_setting(dataset, protocol, resolution=RESOLUTION):
+    if protocol == "cells":
+        # What is finer than the cells is not to be learnt from other cells.
+        return Setting(resolution, 1 / CELL, CELL_STEPS, CELL_MEMBERS)
+    steps, members, damping = STEPS[dataset], MEMBERS[dataset], DAMPING[dataset]
+    return Setting(resolution, resolution**-0.5, steps, members, damping)
+
+
+# Each method returns a law, and the seconds of its training.
+
+
+def kernel_mixture(data, validation, setting, key):
+    start = time.perf_counter()
+    fit = rgen.fit_kernel_mixture
+    law = jax.block_until_ready(fit(data, validation, setting.resolution))
+    return law, time.perf_counter() - start
+
+
+def kent_mixture(data, validation, setting, key):
+    start = time.perf_counter()
+    fit = rgen.fit_kent_mixture
+    most = len(rgen.datasets.distinct(data))
+    sizes = [size for size in KENT_SIZES if size <= most]
+    law = fit(data, validation, setting.resolution, sizes, key)
+    return jax.block_until_ready(law), time.perf_counter() - start
+
+
+def rsgm(data, validation, setting, key):
+    """An ensemble of score fields, at the resolution that validation prefers."""
+    init_key, key = jr.split(key)
+    process = _noise(setting)
+    # A few small networks: one that is wider fits faster and generalises worse.
+    member = lambda key: _score_field(process, 96, setting, key)
+    members = eqx.filter_vmap(member)(jr.split(init_key, setting.members))
+    law = rgen.ScoreModel(rgen.nn.Ensemble(members), process, FLOW)
+    draw = minibatches(data, BATCH)
+
+    candidate = partial(best_blur, validation=validation)
+    steps = setting.steps
+    return train(law, ensemble_loss, draw, key, steps=steps, candidate=candidate)[:2]
+
+
+def rsgm_single(data, validation, setting, key):
+    """One score field of the size of the rivals' networks."""
+    init_key, key = jr.split(key)
+    process = _noise(setting)
+    score = _score_field(process, 128, setting, init_key)
+    law = rgen.ScoreModel(score, process, FLOW)
+    draw = minibatches(data, BATCH)
+    return _train(law, denoising_loss, draw, validation, key, setting.steps)
+
+
+def best_blur(law, validation):
+    """The score model at the blur that is best for validation, and its NLL there: from
+    the finest on, the last that gains."""
+
+    def value(law):
+        found = nll(law.log_prob, validation)
+        return math.inf if math.isnan(found) else found
+
+    found, lowest = law, value(law)
+    for factor in BLURS:
+        coarse = at_blur(law, factor)
+        coarse_nll = value(coarse)
+        if coarse_nll > lowest:
+            break
+        found, lowest = coarse, coarse_nll
+    return found, lowest
+
+
+def at_blur(law, factor):
+    """The score model at a blur of that many times the variance."""
+    schedule = law.process.schedule
+    t0 = math.log(factor) / math.log(schedule.v_max / schedule.v_min)
+    process = rgen.Brownian(SPHERE, rgen.CoarseSchedule(schedule, t0))
+    return eqx.tree_at(lambda law: law.process, law, process)
+
+
+def stereographic(data, validation, setting, key):
+    """A Euclidean score field in the chart whose pole is farthest from the data."""
+    init_key, pole_key, key = jr.split(key, 3)
+    poles = jax.vmap(SPHERE.uniform)(jr.split(pole_key, 1000))
+    nearest = lambda pole: jnp.max(data @ pole)
+    pole = poles[jnp.argmin(jax.lax.map(nearest, poles))]
+    chart = rgen.StereographicChart(-pole)
+    # The blur is that of the points, for that of the chart gets finer towards the pole.
+    # At the origin lengths are half of those on the sphere: there it adds a tenth, and
+    # waves have to be twice as fine.
+    schedule = rgen.LogUniformSchedule(setting.resolution / 40, 15.0)
+    process = rgen.OrnsteinUhlenbeck(rgen.Euclidean(2), schedule)
+    waves = setting._replace(max_frequency=2 * setting.max_frequency)
+    score = rgen.nn.ScoreField(process, key=init_key, **_size(128, waves))
+    law = rgen.ScoreModel(score, process, FLOW)
+    draw = InChart(chart, Blurred(minibatches(data, BATCH), setting.resolution))
+    y = jax.vmap(chart.to_chart)(validation)
+    law, seconds = _train(law, denoising_loss, draw, y, key, setting.steps)
+    return rgen.Pushforward(chart, law), seconds
+
+
+def flow_matching(data, validation, setting, key):
+    init_key, key = jr.split(key)
+    field = _flow_field(setting, init_key)
+    law = rgen.Flow(rgen.Uniform(SPHERE), field, rtol=1e-4, atol=1e-4)
+    draw = Blurred(minibatches(data, BATCH), setting.resolution)
+    return _train(law, flow_matching_loss, draw, validation, key, setting.steps)
+
+
+def moser_flow(data, validation, setting, key):
+    """At the variance that validation prefers: with waves that are too fine for the
+    data its mass is negative between them."""
+    settings = [setting.coarser(m * setting.resolution) for m in MOSER_BLURS]
+    runs = [_moser_flow(data, validation, each, key) for each in settings]
+    value = lambda run: nll(run[0].log_prob, validation)
+    return min(runs, key=value)[0], sum(seconds for _, seconds in runs)
+
+
+def _moser_flow(data, validation, setting, key):
+    init_key, near_key, key = jr.split(key, 3)
+    field = _flow_field(setting, init_key)
+    # A test point where the density is all but zero costs more than a floor.
+    law = rgen.MoserFlow(SPHERE, field, floor=0.03, rtol=1e-4, atol=1e-4)
+    draw = Blurred(minibatches(data, BATCH), setting.resolution)
+    near = partial(_near, setting.resolution)
+    proposal = near(minibatches(data, BATCH)(near_key))
+
+    def candidate(flow):
+        law = floored(flow, proposal)
+        return law, nll(law.log_prob, validation)
+
+    steps = max(1, setting.steps // 2)
+    loss = partial(moser_loss, near)
+    return train(law, loss, draw, key, steps=steps, candidate=candidate)[:2]
+
+
+def _near(resolution, x):
+    variances = jnp.append(jnp.geomspace(resolution, 0.1, 6), 4.0)
+    kernels = lambda x, v, w: rgen.KernelMixture(x, 1 / v, w)
+    return near_and_everywhere(kernels, variances, x)
+
+
+def normalizing_flow(data, validation, setting, key):
+    """By maximum likelihood. A step goes through the ODE and back, so that the network
+    and the batches are small. The tolerance is no larger than is exact enough to train
+    on: at 0.01 a network gains on the solver's error, and is slower, being stiffer. So
+    it is with waves that are finer than those of the resolution of the page."""
+    init_key, key = jr.split(key)
+    finest = min(setting.max_frequency, RESOLUTION**-0.5)
+    waves = setting._replace(max_frequency=finest)
+    field = _flow_field(waves, init_key, width=64, frequencies=256)
+    base = rgen.Uniform(SPHERE)
+    coarse = rgen.Flow(base, field, rtol=1e-3, atol=1e-3)
+    draw = Blurred(minibatches(data, 64), setting.resolution)
+    steps = min(setting.steps, LIKELIHOOD_STEPS)
+    law, seconds = _train(coarse, likelihood_loss, draw, validation, key, steps)
+    return rgen.Flow(base, law.field, rtol=1e-4, atol=1e-4), seconds
+
+
+METHODS = {
+    "kernel_mixture": kernel_mixture,
+    "rsgm": rsgm,
+    "rsgm_single": rsgm_single,
+    "kent_mixture": kent_mixture,
+    "normalizing_flow": normalizing_flow,
+    "moser_flow": moser_flow,
+    "stereographic": stereographic,
+    "flow_matching": flow_matching,
+}
+
+
+class Blurred(eqx.Module):
+    """Batches of data as a score-based model of a resolution sees them."""
+
+    draw: Callable
+    resolution: float = eqx.field(static=True)
+
+    def __call__(self, key):
+        batch_key, key = jr.split(key)
+        x = self.draw(batch_key)
+        kernel = rgen.heat_kernel(SPHERE)
+        one = lambda x, key: kernel.sample(x, jnp.array(self.resolution), key)
+        return jax.vmap(one)(x, jr.split(key, len(x)))
+
+
+def blur(law):
+    """Of a score-based model: the variance that it stops at; of a Moser flow: that its
+    data are blurred by."""
+    if isinstance(law, Floored):
+        assert isinstance(law.flow.field, rgen.nn.FlowField)
+        return dict(blur=law.flow.field.features.v_min)
+    if isinstance(law, rgen.ScoreModel):
+        schedule = law.process.schedule
+        return dict(blur=float(f"{schedule.integral(jnp.array(schedule.t0)):.3g}"))
+    return {}
+
+
+def sample_metrics(law, test, key):
+    """Of as many draws as there are test points; none where a sampler gives up."""
+    x = drawn(law, len(test), key)
+    if x is None:
+        return dict(wasserstein=None, squared_mmd=None)
+    mmd = rgen.metrics.squared_mmd(SPHERE, x, test, MMD_VARIANCE)
+    distance = rgen.metrics.wasserstein(SPHERE, x, test)
+    return dict(wasserstein=round(distance, 4), squared_mmd=round(float(mmd), 5))
+
+
+def _train(law, loss, draw, validation, key, steps):
+    candidate = lambda law: (law, nll(law.log_prob, validation))
+    return train(law, loss, draw, key, steps=steps, candidate=candidate)[:2]
+
+
+def _noise(setting):
+    return rgen.Brownian(SPHERE, rgen.LogUniformSchedule(setting.resolution, 4.0))
+
+
+def _score_field(process, width, setting, key):
+    kwargs = dict(damping=setting.damping, key=key)
+    return rgen.nn.ScoreField(process, **_size(width, setting), **kwargs)
+
+
+def _size(width, setting, frequencies=512) -> dict[str, Any]:
+    waves = dict(frequencies=frequencies, max_frequency=setting.max_frequency)
+    return dict(width=width, depth=3, **waves)
+
+
+def _flow_field(setting, key, width=128, frequencies=512):
+    size = _size(width, setting, frequencies)
+    return rgen.nn.FlowField(SPHERE, v_min=setting.resolution, key=key, **size)
+
+
+def main():
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--dataset", choices=DATASETS, required=True)
+    parser.add_argument(
+        "--protocol", choices=["legacy", "distinct", "cells"], default="legacy"
+    )
+    parser.add_argument("--seed", type=seed_number, nargs="+", default=[0])
+    parser.add_argument("--resolution", type=float, default=RESOLUTION)
+    parser.add_argument(
+        "--steps", type=count, help="default: by data set, null in the line"
+    )
+    parser.add_argument(
+        "--method", choices=METHODS, nargs="+", default=["kernel_mixture", "rsgm"]
+    )
+    parser.add_argument("--output", help="a file of JSON lines, to go on from")
+    args = parser.parse_args()
+    if not 0 < args.resolution < 1:
+        parser.error(f"--resolution: expected it in (0, 1), got {args.resolution}")
+    case = "method", "dataset", "protocol", "seed", "resolution", "steps"
+    setting = default_setting(args.dataset, args.protocol, args.resolution)
+    if args.steps is not None:
+        setting = setting._replace(steps=args.steps)
+    results = Results(args.output, case)
+    for seed in args.seed:
+        split_key, train_key, sample_key = jr.split(jr.key(seed), 3)
+        parts = split(args.protocol, split_key, DATASETS[args.dataset]())
+        shared = args.dataset, args.protocol, seed, args.resolution, args.steps
+        for line in results.todo((name, *shared) for name in args.method):
+            data, validation, test = parts
+            method = METHODS[line["method"]]
+            law, seconds = method(data, validation, setting, train_key)
+            results.write(
+                **line,
+                setting=setting._asdict(),
+                **machine(),
+                train_seconds=round(seconds, 1),
+                val_nll=round(nll(law.log_prob, validation), 4),
+                test_nll=round(nll(law.log_prob, test), 4),
+                **sample_metrics(law, test, sample_key),
+                **floor_mass(law),
+                **blur(law),
+            )
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,247 @@
+"""The figures of docs/results.md, from committed results or from a seed.
+
+    python -m experiments.figures bound torus trajectory
+    python -m experiments.figures earth rotations hyperbolic
+
+The first three take seconds, or a minute; the others train the models that they show,
+by the settings of the experiments with seed 0, in over an hour on one core.
+"""
+
+import argparse
+import math
+import pathlib
+
+import jax
+import jax.numpy as jnp
+import jax.random as jr
+import matplotlib.pyplot as plt
+import numpy as np
+from matplotlib.patches import Circle
+
+import rgen
+
+from . import earth, hyperbolic, rotations
+from ._report._bound import SWEEPS
+from ._report._lines import ROOT, grouped
+from ._report._tables import NAMES, methods_in
+from ._training import draws, log_probs
+from .torus import ENTROPY
+from .wasserstein_bound import MANIFOLDS
+
+
+ASSETS = ROOT / "docs" / "assets"
+INK, BLUE, RED, GREEN = "#2b2b2b", "#1f4e79", "#d1342f", "#2f7f6f"
+COLORS = [BLUE, RED, GREEN, "#b07d2b", "#7a5c99"]
+
+
+def bound():
+    """The distance of sampled and true law against each term of the bound, and dashed
+    the slope of the bound."""
+    groups = grouped("wasserstein_bound", "manifold", "sweep")
+    figure, axes = plt.subplots(1, len(SWEEPS), figsize=(15, 3.4), layout="constrained")
+    for ax, (sweep, (label, of, slope)) in zip(axes, SWEEPS.items(), strict=True):
+        for (manifold, (space, _)), color in zip(
+            MANIFOLDS.items(), COLORS, strict=False
+        ):
+            group = groups.get((manifold, sweep), [])
+            if not group:
+                continue
+            x, y = np.array([of(g) for g in group]), [g["w1"] for g in group]
+            ax.plot(x, y, "o-", color=color, label=manifold, markersize=4)
+            ax.axhline(group[0]["noise"], color=color, linewidth=0.6, linestyle=":")
+            # The slope of the bound, whose constant is not known: above all points.
+            shape = np.exp(slope(space) * x)
+            ax.plot(x, 2 * max(y / shape) * shape, "--", color=color)
+        ax.set_yscale("log")
+        ax.set_xlabel(label)
+    axes[0].set_ylabel("$W_1$ (radians)")
+    axes[0].legend(frameon=False)
+    return figure
+
+
+def torus():
+    """Likelihood and time of a step against the dimension."""
+    groups = grouped("torus", "method", "dim")
+    timed = grouped("torus_times", "method", "dim") | groups
+    figure, axes = plt.subplots(1, 2, figsize=(9, 3.8), layout="constrained")
+    for method, color in zip(methods_in(groups), COLORS, strict=False):
+        curves = (axes[0], groups, "nll_per_dim"), (axes[1], timed, "step_ms")
+        for ax, lines, field in curves:
+            dims = sorted(dim for name, dim in lines if name == method)
+            y = [np.mean([line[field] for line in lines[method, dim]]) for dim in dims]
+            ax.plot(dims, y, "o-", color=color, label=NAMES[method], markersize=4)
+    axes[0].axhline(ENTROPY, color=INK, linestyle="--", linewidth=1, label="limit")
+    axes[0].set_ylabel("NLL / n (nats)")
+    axes[1].set_ylabel("ms per training step")
+    axes[1].set_yscale("log")
+    ticks = sorted({dim for _, dim in groups})
+    for ax in axes:
+        ax.set_xscale("log")
+        ax.set_xticks(ticks, [str(dim) for dim in ticks])
+        ax.set_xticks([], minor=True)
+        ax.set_xlabel("n")
+    figure.legend(
+        *axes[0].get_legend_handles_labels(),
+        loc="outside upper center",
+        ncols=3,
+        frameon=False,
+    )
+    return figure
+
+
+def trajectory():
+    """A step of the geodesic random walk, and a path of Brownian motion."""
+    sphere, globe = rgen.Sphere(2), rgen.plot.Orthographic(longitude=20, latitude=25)
+    degrees = lambda *pair: rgen.datasets.to_unit(*map(jnp.array, map(float, pair)))
+    x = degrees(-45, 15)
+    v = sphere.to_tangent(x, 1.4 * degrees(70, 60))
+    figure, axes = plt.subplots(1, 2, figsize=(8, 4), layout="constrained")
+    for ax in axes:
+        rgen.plot.frame(ax, globe)
+    s = jnp.linspace(0, 1, 60)
+    geodesic = jax.vmap(lambda s: sphere.exp(x, s * v))(s)
+    flat = jax.vmap(globe.forward)(geodesic)[0]
+    ax = axes[0]
+    ax.plot(*flat.T, color=BLUE, linewidth=2, zorder=9)
+    start, arrow = (
+        globe.forward(x)[0],
+        jax.jvp(lambda y: globe.forward(y)[0], (x,), (v,))[1],
+    )
+    ax.annotate(
+        "",
+        start + arrow,
+        start,
+        arrowprops=dict(arrowstyle="->", color=RED, linewidth=2, shrinkA=0, shrinkB=0),
+        zorder=9,
+    )
+    ax.plot(*flat[0], "o", color=INK, zorder=10)
+    ax.plot(*flat[-1], "o", color=BLUE, zorder=10)
+    ax.annotate("$x$", flat[0], xytext=(-12, -10), textcoords="offset points")
+    ax.annotate("$v$", start + arrow, xytext=(4, 4), textcoords="offset points")
+    ax.annotate(r"$\exp_x(v)$", flat[-1], xytext=(6, -12), textcoords="offset points")
+
+    def step(y, key):
+        y = sphere.exp(y, jnp.sqrt(0.4 / 2000) * sphere.tangent_noise(y, key))
+        return y, y
+
+    _, path = jax.lax.scan(step, x, jr.split(jr.key(3), 2000))
+    uv, visible = jax.vmap(globe.forward)(path)
+    uv = np.where(np.asarray(visible)[:, None], uv, np.nan)
+    axes[1].plot(*uv.T, color=BLUE, linewidth=0.9, zorder=9)
+    axes[1].plot(*uv[0], "o", color=INK, zorder=10)
+    return figure
+
+
+def earth_densities():
+    """The learnt densities of the four earth sets, with their test points."""
+    figure, axes = plt.subplots(2, 2, figsize=(12, 6.6), layout="constrained")
+    images = []
+    world = rgen.plot.Mollweide()
+    grid = rgen.plot.grid(world, pixels=120)
+    for ax, name in zip(axes.flat, earth.DATASETS, strict=True):
+        split_key, train_key, _ = jr.split(jr.key(0), 3)
+        data, validation, test = earth.split(
+            "legacy", split_key, earth.DATASETS[name]()
+        )
+        setting = earth.default_setting(name, "legacy")
+        law, _ = earth.rsgm(data, validation, setting, train_key)
+        rgen.plot.frame(ax, world)
+        values = log_probs(law.log_prob, grid)
+        images.append(rgen.plot.density(ax, world, values, pixels=120, span=40.0))
+        rgen.plot.coastlines(ax, world)
+        rgen.plot.points(ax, world, test, color=RED, size=2)
+        ax.set_title(name)
+    for image in images:
+        # One scale for all; the clumps that are denser have the darkest colour.
+        image.set_clim(-4, 4)
+    rgen.plot.color_bar(list(axes.flat), images[-1])
+    return figure
+
+
+def rotation_histograms():
+    """Euler angles of draws of the target with 32 components, and of the model."""
+    target_key, train_key, test_key = jr.split(jr.key(0), 3)
+    truth = rotations.target(32, target_key)
+    law, _ = rotations.rsgm(truth, rotations.SIZE, rotations.STEPS, train_key)
+    figure, axes = plt.subplots(1, 3, figsize=(11, 3.2), layout="constrained")
+    samples = {
+        "target": draws(truth, 20_000)(test_key),
+        "RSGM": draws(law, 20_000)(test_key),
+    }
+    for (label, x), color in zip(samples.items(), [INK, RED], strict=True):
+        x = np.asarray(x)
+        angles = {
+            r"$\alpha$": np.arctan2(x[:, 1, 2], x[:, 0, 2]),
+            r"$\beta$": np.arccos(np.clip(x[:, 2, 2], -1, 1)),
+            r"$\gamma$": np.arctan2(x[:, 2, 1], -x[:, 2, 0]),
+        }
+        for ax, (name, values) in zip(axes, angles.items(), strict=True):
+            low = 0 if name == r"$\beta$" else -math.pi
+            ax.hist(
+                values,
+                bins=90,
+                range=(low, math.pi),
+                density=True,
+                histtype="step",
+                color=color,
+                label=label,
+            )
+            ax.set_xlabel(name)
+    axes[0].legend(frameon=False)
+    return figure
+
+
+def discs():
+    """The target on the Poincaré disc, and the densities and draws of the models."""
+    train_key, test_key = jr.split(jr.key(0))
+    truth, plane = hyperbolic.target(), hyperbolic.PLANE
+    laws = {"target": truth}
+    for name, method in hyperbolic.METHODS.items():
+        laws[NAMES[name]], _ = method(truth, hyperbolic.STEPS, train_key)
+    n = 220
+    centre = (np.arange(n) + 0.5) * 2 / n - 1
+    u, v = np.meshgrid(centre, centre)
+    inside = np.hypot(u, v) < 0.995
+    disc = jnp.asarray(np.stack([u[inside], v[inside]], 1), jnp.float32)
+    points = jax.vmap(plane.from_poincare)(disc)
+    figure, axes = plt.subplots(1, 3, figsize=(11, 4), layout="constrained")
+    for ax, (name, law) in zip(axes, laws.items(), strict=True):
+        image = np.full(inside.shape, np.nan)
+        image[inside] = log_probs(law.log_prob, points)
+        ax.imshow(
+            np.maximum(image, -10),
+            origin="lower",
+            extent=(-1, 1, -1, 1),
+            cmap="GnBu",
+            vmin=-10,
+            vmax=0.5,
+        )
+        x = jax.vmap(plane.to_poincare)(draws(law, 1000)(test_key))
+        ax.plot(*np.asarray(x).T, ".", color=RED, markersize=2, alpha=0.5)
+        ax.add_patch(Circle((0, 0), 1, fill=False, color=INK))
+        ax.set_title(name)
+        ax.set_axis_off()
+    return figure
+
+
+FIGURES = {
+    "bound": bound,
+    "torus": torus,
+    "trajectory": trajectory,
+    "earth": earth_densities,
+    "rotations": rotation_histograms,
+    "hyperbolic": discs,
+}
+
+
+def main():
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("figures", choices=FIGURES, nargs="+")
+    for name in parser.parse_args().figures:
+        path: pathlib.Path = ASSETS / f"{name}.png"
+        FIGURES[name]().savefig(path, dpi=110)
+        print(f"written: {path}")
+
+
+if __name__ == "__main__":
+    main()

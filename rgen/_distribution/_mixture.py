@@ -1,0 +1,67 @@
+import equinox as eqx
+import jax
+import jax.random as jr
+from jaxtyping import Array
+
+from .._manifold import AbstractManifold
+from .._numerics import log_sum_exp
+from .._typing import Floating, Key, Point, Scalar, typed
+from ._base import AbstractDistribution, on_manifold
+
+
+class Mixture(AbstractDistribution):
+    r"""A mixture $p(x) = \sum_k w_k\, p_k(x)$ of laws of one family.
+
+    ```python
+    components = eqx.filter_vmap(
+        lambda mean, scale: rgen.WrappedNormal(manifold, mean, scale)
+    )(means, scales)
+    mixture = rgen.Mixture(components, jnp.zeros(len(means)))
+    ```
+
+    **Arguments:**
+
+    - `components`: one distribution whose arrays all have a further leading axis, which
+        counts the components; `eqx.filter_vmap` of a constructor makes one.
+    - `log_weights`: $\log w_k$, of shape `(components,)`, up to a constant: they are
+        normalised.
+    """
+
+    components: AbstractDistribution
+    log_weights: Floating[Array, " components"]
+
+    @typed
+    def __init__(
+        self,
+        components: AbstractDistribution,
+        log_weights: Floating[Array, " components"],
+    ):
+        leaves = jax.tree.leaves(eqx.filter(components, eqx.is_array))
+        sizes = {leaf.shape[:1] for leaf in leaves}
+        if len(log_weights) == 0 or sizes != {log_weights.shape}:
+            raise ValueError(
+                "Mixture: expected the arrays of `components` to have a leading axis "
+                f"as long as `log_weights`, {log_weights.shape}, and not empty, "
+                f"got leading axes {sorted(sizes)}. Make them with eqx.filter_vmap."
+            )
+        self.components = components
+        self.log_weights = log_weights
+
+    @property
+    def manifold(self) -> AbstractManifold:
+        """The manifold of the components."""
+        return self.components.manifold
+
+    @typed
+    def log_prob(self, x: Point) -> Scalar:
+        x = on_manifold(self.manifold, x)
+        each = eqx.filter_vmap(lambda component: component.log_prob(x))
+        weights = jax.nn.log_softmax(self.log_weights)
+        return log_sum_exp(weights + each(self.components))
+
+    @typed
+    def sample(self, key: Key) -> Point:
+        index_key, key = jr.split(key)
+        index = jr.categorical(index_key, self.log_weights)
+        pick = lambda leaf: leaf[index] if eqx.is_array(leaf) else leaf
+        return jax.tree.map(pick, self.components).sample(key)

@@ -1,0 +1,138 @@
+import functools
+import math
+
+import jax.numpy as jnp
+import numpy as np
+from jaxtyping import Array, Float
+
+from .._manifold import SpecialOrthogonal
+from .._numerics import safe_norm
+from .._typing import Key, Point, Scalar, Tangent, typed
+from ._base import AbstractHeatKernel, heat_kernel, positive_variance
+from ._contour import hankel_loop
+from ._radial import radial_draw, radial_table
+from ._series import rotation_series
+
+
+class SpecialOrthogonalHeatKernel(AbstractHeatKernel):
+    r"""The heat kernel of $SO(3)$, accurate to rounding at every time and rotation
+    angle $\omega$:
+
+    $$p_v = \frac{1}{8\pi^2} \sum_{l \ge 0} (2l+1)\, e^{-l(l+1)v/2}\,
+    \frac{\sin (l+\frac12)\omega}{\sin \frac\omega2},$$
+
+    summed as it stands from $v = 1$ on. Below, where the terms cancel, it is the sum
+    over the geodesics from $x_0$ to $x$,
+
+    $$p_v = \frac{e^{v/8}}{(2\pi v)^{3/2}} \sum_{k \in \mathbb Z} (-1)^k\,
+    \frac{(\omega + 2\pi k) / 2}{\sin \frac\omega2}\,
+    e^{-(\omega + 2\pi k)^2/2v},$$
+
+    computed without cancellation at $\omega = \pi$ as the integral
+
+    $$\frac{e^{v/8 - \omega^2/2v}}{(2\pi v)^{3/2}}\, \frac{1}{2\pi i} \int e^{-\zeta}
+    \frac{v \cos\frac s2}{\cos s - \cos\omega}\, \mathrm d\zeta,
+    \qquad s^2 = \omega^2 + 2v\zeta,$$
+
+    around the positive real axis, on 8 nodes in float32 and 18 in float64. The score is
+    $\mathrm d \log p_v / \mathrm d \cos\omega$ times the gradient of $\cos\omega$.
+
+    The entries of a matrix determine $\pi - \omega$ to their rounding error and no
+    better, so at angles that close to $\pi$ the score is accurate where $v$ is well
+    above that error.
+
+    Draws are exact: the axis is uniform, and the angle comes from a table of
+    quantiles with a relative error under 1e-4, or 2e-3 in the one in $10^5$ that end
+    close to $\omega = \pi$ at $v < 1$. The table is built at the first call, in
+    seconds.
+
+    **Arguments:**
+
+    - `manifold`: `rgen.SpecialOrthogonal(3)`.
+    """
+
+    manifold: SpecialOrthogonal
+
+    def __check_init__(self):
+        if self.manifold.n != 3:
+            raise NotImplementedError(
+                "SpecialOrthogonalHeatKernel: expected a `manifold` with n = 3, got "
+                f"{self.manifold}. Use the approximation "
+                "rgen.VaradhanHeatKernel(manifold)."
+            )
+
+    @typed
+    def log_prob(self, x0: Point, x: Point, v: Scalar) -> Scalar:
+        self.manifold._check_shapes("log_prob", x0=x0, x=x)
+        v = positive_variance("SpecialOrthogonalHeatKernel.log_prob", v)
+        angle, rest, _ = rotation_polar(x0, x)
+        return _radial(angle, rest, v)[0]
+
+    @typed
+    def score(self, x0: Point, x: Point, v: Scalar) -> Tangent:
+        self.manifold._check_shapes("score", x0=x0, x=x)
+        v = positive_variance("SpecialOrthogonalHeatKernel.score", v)
+        angle, rest, gradient = rotation_polar(x0, x)
+        return _radial(angle, rest, v)[1] * gradient
+
+    @typed
+    def sample(self, x0: Point, v: Scalar, key: Key) -> Point:
+        self.manifold._check_shapes("sample", x0=x0)
+        v = positive_variance("SpecialOrthogonalHeatKernel.sample", v)
+        return radial_draw(self.manifold, _table(), x0, v, key)
+
+
+@heat_kernel.register
+def _(manifold: SpecialOrthogonal) -> AbstractHeatKernel:
+    if manifold.n == 3:
+        return SpecialOrthogonalHeatKernel(manifold)
+    return heat_kernel.dispatch(object)(manifold)
+
+
+def rotation_polar(
+    x0: Float[Array, "3 3"], x: Float[Array, "3 3"]
+) -> tuple[Scalar, Scalar, Float[Array, "3 3"]]:
+    r"""The angle $\omega$ of $x_0^\top x$, $\pi - \omega$, and the gradient of
+    $\cos\omega$ at $x$, whose length is $\sin\omega$."""
+    near = x - x0
+    # x0^T x, less an identity that the skew-symmetric part does not see: nothing
+    # cancels where the two rotations are close.
+    turn = jnp.matmul(x0.T, near, precision="highest")
+    skew = (turn - turn.T) / 2
+    sin = safe_norm(skew) / math.sqrt(2)
+    cos = 1 - jnp.sum(near * near) / 4
+    gradient = -jnp.matmul(x, skew, precision="highest")
+    return jnp.arctan2(sin, cos), jnp.arctan2(sin, -cos), gradient
+
+
+_SWITCH = 1.0
+_TERMS = 10
+
+
+def _radial(angle: Scalar, rest: Scalar, v: Scalar) -> tuple[Scalar, Scalar]:
+    r"""$\log p_v$ and its derivative by $\cos\omega$."""
+    early, early_slope = _early(angle, rest, jnp.minimum(v, _SWITCH))
+    late, late_slope = _late(angle, jnp.maximum(v, _SWITCH))
+    pick = lambda a, b: jnp.where(v < _SWITCH, a, b)
+    return pick(early, late), pick(early_slope, late_slope)
+
+
+def _early(angle: Scalar, rest: Scalar, v: Scalar) -> tuple[Scalar, Scalar]:
+    loop = hankel_loop(1.0, angle, rest, v)
+    f = loop.root * loop.root * loop.cos_half
+    total = loop.integrate(f)
+    slope = loop.integrate(f * loop.root * loop.root) / total / v
+    log_prob = jnp.log(total) + v / 8 - 1.5 * jnp.log(2 * math.pi * v)
+    return log_prob - angle * angle / (2 * v), slope
+
+
+def _late(angle: Scalar, v: Scalar) -> tuple[Scalar, Scalar]:
+    total, slope = rotation_series(_TERMS, jnp.cos(angle), v)
+    return jnp.log(total) - math.log(8 * math.pi**2), slope / total
+
+
+@functools.lru_cache
+def _table() -> Float[np.ndarray, "times radii"]:
+    log_prob = lambda angle, rest, v: _radial(angle, rest, v)[0]
+    log_area = lambda angle, rest: 2 * jnp.log(jnp.sin(angle / 2))
+    return radial_table(3, log_prob, log_area, last_time=20.0)

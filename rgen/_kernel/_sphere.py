@@ -1,0 +1,123 @@
+import functools
+import math
+
+import jax.numpy as jnp
+import numpy as np
+from jaxtyping import Float
+
+from .._manifold import Sphere
+from .._numerics import safe_norm
+from .._typing import Key, Point, Scalar, Tangent, typed
+from ._base import AbstractHeatKernel, heat_kernel, positive_variance
+from ._contour import hankel_loop
+from ._radial import radial_draw, radial_table
+from ._series import sphere_series, sphere_series_slope, sphere_terms
+
+
+@heat_kernel.register(Sphere)
+class SphereHeatKernel(AbstractHeatKernel):
+    r"""The heat kernel of $S^d$ for every $d \ge 1$, accurate to rounding at every time
+    and distance: with the distance $r$ and $a = (d-1)/2$,
+
+    $$p_v = \frac{1}{\mathrm{vol}(S^d)} \sum_{l \ge 0} e^{-l(l+d-1)v/2}\,
+    \frac{2l+d-1}{d-1}\, C_l^{(a)}(\cos r)$$
+
+    summed as it stands at large $v$. From $v = \min(1, 5/d)$ down, where the terms of
+    the series cancel, it is computed as
+
+    $$p_v = \frac{e^{a^2 v/2 - r^2/2v}}{(2\pi v)^{d/2}}\,
+    \frac{\Gamma(a)}{2\pi i} \int e^{-\zeta}
+    \left(\frac{v}{\cos s - \cos r}\right)^a \mathrm d\zeta,
+    \qquad s^2 = r^2 + 2v\zeta,$$
+
+    around the positive real axis, on 8 nodes in float32 and 18 in float64; for $d = 1$
+    with $\sin s / s$ in the integrand and $a + 1$ for the power. Of the score
+
+    $$\nabla_x \log p_v = \frac{\mathrm d \log p_v}{\mathrm d \cos r}\,
+    (x_0 - \langle x_0, x\rangle x),$$
+
+    the first factor is $2\pi e^{-dt/2}$ times the ratio of the kernels in dimensions
+    $d + 2$ and $d$, both positive, and nothing is singular or cancels at $x_0$ or at
+    its antipode.
+
+    Draws are exact: the direction is uniform, and the distance comes from a table of
+    quantiles with a relative error under 1e-4, or 1e-3 in the one in $10^5$ that end
+    close to the antipode at $v < 1$. The table is built at the first call, in seconds.
+    On the circle a draw is a wrapped normal.
+
+    **Arguments:**
+
+    - `manifold`: the sphere.
+    """
+
+    manifold: Sphere
+
+    @typed
+    def log_prob(self, x0: Point, x: Point, v: Scalar) -> Scalar:
+        self.manifold._check_shapes("log_prob", x0=x0, x=x)
+        v = positive_variance("SphereHeatKernel.log_prob", v)
+        r, rest, _ = polar(self.manifold, x0, x)
+        return _radial(self.manifold.dim, r, rest, v)[0]
+
+    @typed
+    def score(self, x0: Point, x: Point, v: Scalar) -> Tangent:
+        self.manifold._check_shapes("score", x0=x0, x=x)
+        v = positive_variance("SphereHeatKernel.score", v)
+        r, rest, gradient = polar(self.manifold, x0, x)
+        return _radial(self.manifold.dim, r, rest, v)[1] * gradient
+
+    @typed
+    def sample(self, x0: Point, v: Scalar, key: Key) -> Point:
+        self.manifold._check_shapes("sample", x0=x0)
+        v = positive_variance("SphereHeatKernel.sample", v)
+        if self.manifold.dim == 1:
+            noise = self.manifold.tangent_noise(x0, key)
+            return self.manifold.exp(x0, jnp.sqrt(v) * noise)
+        return radial_draw(self.manifold, _table(self.manifold.dim), x0, v, key)
+
+
+def polar(manifold: Sphere, x0: Point, x: Point) -> tuple[Scalar, Scalar, Tangent]:
+    r"""$r = d(x_0, x)$, $\pi - r$, and the gradient of $\cos r$ at $x$, whose length is
+    $\sin r$: each to rounding, at $x_0$ and at its antipode as well."""
+    near, far = x0 - x, x0 + x
+    near_sq, far_sq = jnp.sum(near * near), jnp.sum(far * far)
+    close = near_sq < far_sq
+    gradient = manifold.to_tangent(x, jnp.where(close, near, far))
+    cos = jnp.where(close, 1 - near_sq / 2, far_sq / 2 - 1)
+    sin = safe_norm(gradient)
+    return jnp.arctan2(sin, cos), jnp.arctan2(sin, -cos), gradient
+
+
+def _radial(dim: int, r: Scalar, rest: Scalar, v: Scalar) -> tuple[Scalar, Scalar]:
+    r"""$\log p_v$ and its derivative by $\cos r$."""
+    switch = min(1.0, 5 / dim)
+    early, early_slope = _early(dim, r, rest, jnp.minimum(v, switch))
+    late, late_slope = _late(dim, r, jnp.maximum(v, switch), switch)
+    pick = lambda a, b: jnp.where(v < switch, a, b)
+    return pick(early, late), pick(early_slope, late_slope)
+
+
+def _early(dim: int, r: Scalar, rest: Scalar, v: Scalar) -> tuple[Scalar, Scalar]:
+    power = (dim - 1) / 2 if dim > 1 else 1.0
+    loop = hankel_loop(power, r, rest, v)
+    f = loop.root ** int(2 * power)
+    if dim == 1:
+        f = f * loop.sin / loop.s
+    total = loop.integrate(f)
+    slope = power * loop.integrate(f * loop.root * loop.root) / total / v
+    log_prob = math.lgamma(power) + jnp.log(total) + (dim - 1) ** 2 / 8 * v
+    return log_prob - dim / 2 * jnp.log(2 * math.pi * v) - r * r / (2 * v), slope
+
+
+def _late(dim: int, r: Scalar, v: Scalar, first: float) -> tuple[Scalar, Scalar]:
+    terms, cos = sphere_terms(dim, first), jnp.cos(r)
+    total = sphere_series(dim, terms, cos, v)
+    slope = sphere_series_slope(dim, terms, cos, v) / total
+    return jnp.log(total) - Sphere(dim).log_volume, slope
+
+
+@functools.lru_cache
+def _table(dim: int) -> Float[np.ndarray, "times radii"]:
+    log_prob = lambda r, rest, v: _radial(dim, r, rest, v)[0]
+    log_area = lambda r, rest: (dim - 1) * jnp.log(jnp.sin(jnp.minimum(r, rest)))
+    return radial_table(dim, log_prob, log_area, last_time=40 / dim)

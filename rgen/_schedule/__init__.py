@@ -1,0 +1,7 @@
+"""Schedules of the speed of a process."""
+
+from ._base import AbstractSchedule as AbstractSchedule
+from ._coarse import CoarseSchedule as CoarseSchedule
+from ._constant import ConstantSchedule as ConstantSchedule
+from ._linear import LinearSchedule as LinearSchedule
+from ._log_uniform import LogUniformSchedule as LogUniformSchedule

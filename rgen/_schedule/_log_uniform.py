@@ -1,0 +1,58 @@
+import math
+
+import equinox as eqx
+import jax.numpy as jnp
+
+from .._typing import Scalar, typed
+from ._base import AbstractSchedule
+
+
+class LogUniformSchedule(AbstractSchedule):
+    r"""Accumulated variance $v(t) = v_{\min}^{1-t}\, v_{\max}^{t}$ for
+    $t \in [0, 1]$, so that a uniform time is a log-uniform variance, and every scale of
+    the data has the same share of the training and of the steps of a sampler.
+
+    The speed is $\beta(t) = v(t) \log(v_{\max} / v_{\min})$. The data sits at
+    $t = -\infty$, and is blurred by `v_min` at time 0.
+
+    **Arguments:**
+
+    - `v_min`: the variance at time 0: the resolution of samples and densities.
+    - `v_max`: the variance at time 1, large enough for the process to be at its limit:
+        on a compact manifold a few times `1 / spectral_gap`.
+    """
+
+    v_min: float = eqx.field(static=True)
+    v_max: float = eqx.field(static=True)
+
+    @typed
+    def __init__(self, v_min: float = 1e-4, v_max: float = 5.0):
+        self.v_min = v_min
+        self.v_max = v_max
+
+    def __check_init__(self):
+        if not 0 < self.v_min < self.v_max:
+            raise ValueError(
+                "LogUniformSchedule: expected 0 < `v_min` < `v_max`, got "
+                f"v_min={self.v_min} and v_max={self.v_max}."
+            )
+
+    @property
+    def t0(self) -> float:
+        return 0.0
+
+    @property
+    def t1(self) -> float:
+        return 1.0
+
+    @property
+    def _log_ratio(self) -> float:
+        return math.log(self.v_max / self.v_min)
+
+    @typed
+    def beta(self, t: Scalar) -> Scalar:
+        return self._log_ratio * self.integral(t)
+
+    @typed
+    def integral(self, t: Scalar) -> Scalar:
+        return self.v_min * jnp.exp(self._log_ratio * t)

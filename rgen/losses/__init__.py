@@ -1,0 +1,20 @@
+r"""Score-matching losses: pure functions of one point, one time and one key.
+
+Each is minimised, over all fields, by the score $\nabla\log p_t$ of the noised data, at
+every time and so with every positive weight. A training step is the caller's:
+
+    t = process.stratified_times(time_key, len(x0))
+    loss = partial(rgen.losses.denoising, score, process)
+    weight = jax.vmap(partial(rgen.losses.variance_weight, process))(t)
+    jnp.mean(weight * jax.vmap(loss)(x0, t, keys))
+"""
+
+from ._denoising import denoising as denoising
+from ._denoising_step import denoising_step as denoising_step
+from ._flow_matching import flow_matching as flow_matching
+from ._implicit import implicit as implicit
+from ._sliced import sliced as sliced
+from ._weights import (
+    likelihood_weight as likelihood_weight,
+    variance_weight as variance_weight,
+)
