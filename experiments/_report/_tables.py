@@ -5,7 +5,7 @@ import math
 import numpy as np
 import scipy.stats
 
-from ._lines import ROOT, values
+from ._lines import values
 
 
 NAMES = {
@@ -34,21 +34,6 @@ FIT = [
     "draw",
     "core-minutes",
 ]
-FIT_TEXT = """\
-The ceiling is the log-likelihood of the target itself, and the gap to it what a model
-lacks, with the standard error over the test points where there is one seed; "log p of
-draws" is the mean log-density of the target at draws of the model, to be compared with
-the ceiling, too; the integral of a model's density would be one. Evaluations are of the
-network, for one draw, and of the network and its divergence, for one density, in the
-mean; for one of the exp-wrapped model, at all the points of the chart that have one
-image."""
-
-
-def figure(name: str, what: str) -> str:
-    """The figure that `experiments.figures` makes, where it has been made."""
-    made = (ROOT / "docs" / "assets" / f"{name}.png").exists()
-    command = f"    python -m experiments.figures {name}"
-    return f"![{what}](assets/{name}.png)\n\n{what}:\n\n{command}" if made else ""
 
 
 def table(head: list[str], rows: list[list[str]]) -> str:
@@ -115,11 +100,7 @@ def core_minutes(group: list[dict]) -> str:
     return f"{np.mean(minutes):.1f}" if minutes else "–"
 
 
-def floors(moser: dict[str, list[dict]], floor: str) -> str:
-    """What the negative mass of Moser flows is."""
+def floors(moser: dict[str, list[dict]]) -> str:
+    """What the floor of the density of Moser flows adds to their mass, by name."""
     added = (f"{mean(group, 'floor_mass', 2)} {name}" for name, group in moser.items())
-    text = f"""\
-The penalty of Moser flows on negative mass has the weight 2. Their densities are cut
-off at {floor} of the uniform one, and normalised; to a mass of one this adds
-{", ".join(added)}."""
-    return text if moser else ""
+    return ", ".join(added)
