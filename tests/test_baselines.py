@@ -6,7 +6,6 @@ import pytest
 import scipy.special
 import scipy.stats
 from helpers import draws, log_probs, points, sphere_rule
-from rgen._fit import _gains, maximise_weights
 
 import rgen
 from rgen import (
@@ -15,6 +14,7 @@ from rgen import (
     fit_heat_kernel_mixture,
     fit_kernel_mixture,
 )
+from rgen._distribution._fit import _gains, maximise_weights
 
 
 def cloud(key, n, concentration=50.0):

@@ -9,10 +9,11 @@ import mpmath
 import numpy as np
 import pytest
 import scipy.stats
-from helpers import draws, log_probs, points
-from rgen._von_mises_fisher import log_normaliser
+from helpers import draws, log_probs, points, sphere_rule
 
 import rgen
+from rgen import _rejection
+from rgen._kernel._von_mises_fisher import log_normaliser
 
 
 # The level of every statistical test here. The keys are fixed, so that a test that
@@ -353,10 +354,65 @@ def test_von_mises_fisher_is_smooth_in_the_concentration(d):
 
 
 def test_von_mises_fisher_refuses():
-    with pytest.raises(ValueError, match="`concentration` to be at least 0, got -1"):
-        rgen.VonMisesFisher(jnp.array([0.0, 1.0]), -1.0)
+    for concentration in (-1.0, math.inf, math.nan):
+        with pytest.raises(ValueError, match="`concentration` to be finite and at lea"):
+            rgen.VonMisesFisher(jnp.array([0.0, 1.0]), concentration)
     with pytest.raises(ValueError, match=r"got \(5, 3\)"):
         rgen.VonMisesFisher(jnp.ones((5, 3)), 1.0)
+    mean, sphere = jnp.array([0.0, 0.0, 0.81]), rgen.Sphere(2)
+    with pytest.raises(ValueError, match=r"`mean` to be a point of Sphere\(dim=2\)"):
+        rgen.VonMisesFisher(mean, 1.0)
+    # The remedy that the message names.
+    rgen.VonMisesFisher(sphere.project(mean), 1.0)
+    # A batch of means, and one that is traced.
+    build = eqx.filter_vmap(lambda mean: rgen.VonMisesFisher(mean, 1.0))
+    for each in (build, eqx.filter_jit(build)):
+        with pytest.raises(eqx.EquinoxRuntimeError, match="`mean` to be a point of"):
+            each(jnp.stack([sphere.origin, mean]))
+
+
+S2_DISTRIBUTIONS = {
+    "VonMisesFisher": lambda: rgen.VonMisesFisher(rgen.Sphere(2).origin, 3.0),
+    "Kent": lambda: rgen.Kent(jnp.eye(3), 3.0, 1.0),
+    "Mixture": lambda: rgen.Mixture(
+        eqx.filter_vmap(lambda x: rgen.VonMisesFisher(x, 3.0))(jnp.eye(3)), jnp.zeros(3)
+    ),
+}
+
+
+@pytest.mark.parametrize("name", S2_DISTRIBUTIONS)
+def test_maximum_likelihood_over_all_leaves_keeps_a_distribution(name):
+    with jax.enable_x64(True):
+        law = S2_DISTRIBUTIONS[name]()
+        x = draws(rgen.VonMisesFisher(rgen.Sphere(2).exp(*jnp.eye(3)[:2]), 5.0),
+                  jr.key(0), 50)  # fmt: skip
+
+        @eqx.filter_jit
+        def step(law):
+            loss = lambda law: -jnp.mean(jax.vmap(law.log_prob)(x))
+            slopes = eqx.filter_grad(loss)(law)
+            return jax.tree.map(lambda leaf, slope: leaf - 0.3 * slope, law, slopes)
+
+        moved = law
+        for _ in range(5):
+            moved = step(moved)
+        before, after = (float(jnp.mean(log_probs(each, x))) for each in (law, moved))
+        assert after > before
+        grid, w = map(jnp.asarray, sphere_rule(40))
+        # As exact as the rule is for harmonics of degree under 80.
+        assert w @ jnp.exp(log_probs(moved, grid)) == pytest.approx(1, abs=1e-10)
+
+
+def test_a_rejection_loop_accepts_nothing_by_a_uniform_number_of_zero(monkeypatch):
+    zero = lambda key, shape=(), dtype=float, *bounds: jnp.zeros(shape, dtype)
+    monkeypatch.setattr(_rejection.jr, "uniform", zero)
+
+    def propose(key):
+        z = jr.normal(key)
+        return z, jnp.where(z > 0, 0, -200.0)
+
+    sample = lambda key: _rejection.rejection_sample(propose, key)
+    assert np.all(np.asarray(jax.vmap(sample)(jr.split(jr.key(0), 100))) > 0)
 
 
 def mixture(manifold, log_weights, scale):
@@ -394,10 +450,10 @@ def test_mixture_far_from_every_component():
 
 
 def test_mixture_refuses_weights_that_do_not_match():
-    with pytest.raises(ValueError, match="leading axis as long as `log_weights`"):
+    with pytest.raises(ValueError, match="leading axis of length"):
         law, _ = mixture(rgen.Sphere(2), jnp.zeros(2), 0.5)
         rgen.Mixture(law.components, jnp.zeros(3))
-    with pytest.raises(ValueError, match="leading axis as long as `log_weights`"):
+    with pytest.raises(ValueError, match="leading axis of length"):
         rgen.Mixture(rgen.WrappedNormal(law.manifold, jnp.ones(3), 0.5), jnp.zeros(2))
 
 

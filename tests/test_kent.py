@@ -1,3 +1,5 @@
+import math
+
 import equinox as eqx
 import jax
 import jax.numpy as jnp
@@ -5,12 +7,14 @@ import jax.random as jr
 import mpmath
 import numpy as np
 import pytest
+import scipy.linalg
+import scipy.special
 import scipy.stats
 from helpers import draws, log_probs, sphere_rule
-from rgen._kent import log_kent_normaliser
 
 import rgen
 from rgen import fit_kent_mixture
+from rgen._distribution._kent import _proposal, log_kent_normaliser
 
 
 # Without the optimisations XLA computes NaN for some of these gradients on CPU.
@@ -18,6 +22,8 @@ pytestmark = pytest.mark.usefixtures("optimised")
 
 S2 = rgen.Sphere(2)
 AXES = rgen.SpecialOrthogonal(3).uniform(jr.key(5))
+# The level of every statistical test here.
+LEVEL = 1e-3
 PARAMETERS = [
     (0, 0),
     (0.5, 0.25),
@@ -28,6 +34,8 @@ PARAMETERS = [
     (1e6, 499_999),
     (1e8, 4e7),
     (1e8, 49_999_996),
+    (3e3, 1.5e3),
+    (1e5, 5e4),
 ]
 
 
@@ -39,7 +47,8 @@ def exact_log_normaliser(kappa, beta):
             bend = beta * w * (2 - w)
             return mpmath.exp(-kappa * w) * mpmath.besseli(0, bend)
 
-        cuts = [0, *(mpmath.mpf(10) ** e for e in range(-9, 0)), 0.5, 1, 2]
+        # Panels so short that the rule is exact to 17 digits in each.
+        cuts = [0, *(mpmath.mpf(10) ** (mpmath.mpf(e) / 2) for e in range(-19, 1)), 2]
         return float(mpmath.log(2 * mpmath.pi * mpmath.quad(integrand, cuts)))
 
 
@@ -48,9 +57,9 @@ def test_normaliser(dtype, eps):
     values = jax.jit(jax.vmap(log_kent_normaliser))(kappa, beta)
     pairs = zip(np.float64(kappa), np.float64(beta), strict=True)
     exact = np.array([exact_log_normaliser(k, b) for k, b in pairs])
-    # Exponents of up to 20 where the integrand is large, each rounded; and the
-    # reference's own error.
-    assert np.all(np.abs(np.float64(values) - exact) < 20 * eps + 1e-10)
+    # Exponents of up to 20 where the integrand is large, each rounded, and weights
+    # with errors of a few roundings.
+    assert np.all(np.abs(np.float64(values) - exact) < 20 * eps + 1e-14)
 
 
 def test_without_ovalness_it_is_von_mises_fisher():
@@ -89,6 +98,63 @@ def test_moments_of_draws(kappa, beta):
         assert scipy.stats.binomtest(int(np.sum(column > 0)), n).pvalue > 1e-4
 
 
+# Round, long, as long as can be, and very concentrated.
+@pytest.mark.parametrize(
+    ("kappa", "beta"),
+    [(0, 0), (1, 0.5), (10, 0), (1e4, 5e3), (1e6, 499_999), (1e6, 0), (1e8, 3e7)],
+)
+def test_samples_have_the_distribution(kappa, beta):
+    x = np.float64(draws(rgen.Kent(AXES, kappa, beta), jr.key(6), 4000))
+    mean, long, short = np.float64(AXES).T
+    versine = np.sum((x - mean) ** 2, 1) / 2
+    y = np.linspace(-30, 5, 3000)
+    grid, rise = 2 / (1 + np.exp(-2 * y)), 2 / (1 + np.exp(2 * y))
+    density = np.exp(-(kappa - 2 * beta) * grid - beta * grid**2)
+    density *= scipy.special.i0e(beta * grid * rise) * grid * rise
+    cdf = np.cumsum(density) / np.sum(density)
+    follows = lambda w: np.interp(np.log(w), np.log(grid), cdf)
+    assert scipy.stats.kstest(versine, follows).pvalue > LEVEL
+    # Given the versine, twice the angle around the mean is von Mises.
+    angle = 2 * np.arctan2(x @ short, x @ long)
+    spread = beta * versine * (2 - versine) + 1e-300
+    share = scipy.stats.vonmises.cdf(angle, spread) % 1
+    assert scipy.stats.kstest(share, "uniform").pvalue > LEVEL
+
+
+def test_a_sample_takes_two_proposals_at_most():
+    @jax.jit
+    def acceptance(kappa, beta, keys):
+        return jnp.mean(jnp.exp(jax.vmap(_proposal(kappa, beta))(keys)[1]))
+
+    keys = jr.split(jr.key(0), 20_000)
+    rates = [
+        acceptance(jnp.array(kappa), jnp.array(share * kappa / 2), keys)
+        for kappa in (0.0, 0.1, 1.0, 10.0, 1e3, 1e6, 1e8)
+        for share in (0.0, 0.5, 0.9, 1.0)
+    ]
+    # Twice the integral of exp(-y^4) is smaller than those of the normal bounds by
+    # this factor, at most; a mean of 20,000 numbers in [0, 1] is off by 0.01.
+    most = math.exp(1 / 4) * math.sqrt(2 * math.pi) / (2 * math.gamma(5 / 4))
+    assert most == pytest.approx(1.78, abs=0.01)
+    assert min(rates) > 1 / most - 0.01
+
+
+def test_no_sample_is_where_the_density_is_zero():
+    # When a uniform number of exactly 0 accepted anything, eleven of these were.
+    x = draws(rgen.Kent(jnp.eye(3), 1e4, 5e3), jr.key(0), 40_000)
+    # -log p against its least is an exponential number in the limit, and less here.
+    excess = 1e4 * np.sum((x - jnp.eye(3)[0]) ** 2, 1) / 2 - 5e3 * (
+        x[:, 1] ** 2 - x[:, 2] ** 2
+    )
+    assert np.max(excess) < 30
+
+
+def test_a_sample_of_a_nan_ends():
+    law = rgen.Kent(AXES, 3.0, 1.0)
+    law = eqx.tree_at(lambda law: law.concentration, law, jnp.array(jnp.nan))
+    assert np.all(np.isnan(law.sample(jr.key(0))))
+
+
 def test_gradients_are_finite():
     f = lambda k, b, x: rgen.Kent(AXES, k, b).log_prob(x)
     for kappa, beta in PARAMETERS[1:]:
@@ -115,11 +181,31 @@ def test_the_hessian_is_a_covariance():
 
 
 def test_refuses():
-    with pytest.raises(ValueError, match="`concentration` to be at least 0, got -1"):
-        rgen.Kent(AXES, -1.0, 0.0)
+    for concentration in (-1.0, np.inf, np.nan):
+        with pytest.raises(ValueError, match="`concentration` to be finite and at lea"):
+            rgen.Kent(AXES, concentration, 0.0)
+    for axes in (AXES.at[:, 1].add(0.1), 0.9 * AXES):
+        with pytest.raises(ValueError, match="`axes` to be orthonormal") as error:
+            rgen.Kent(axes, 2.0, 0.5)
+        # The remedy, as the message has it.
+        assert "jax.numpy.asarray(scipy.linalg.polar(axes)[0])" in str(error.value)
+        rgen.Kent(jnp.asarray(scipy.linalg.polar(axes)[0]), 2.0, 0.5)
     for ovalness in (-0.1, 1.1):
         with pytest.raises(ValueError, match="`ovalness` between 0 and half"):
             rgen.Kent(AXES, 2.0, ovalness)
+
+
+def test_an_optimiser_may_move_the_axes_and_the_ovalness():
+    with jax.enable_x64(True):
+        x, w = map(jnp.asarray, sphere_rule(60))
+        law = rgen.Kent(jnp.eye(3), 5.0, 1.0)
+        for axes, ovalness in ((2 * jnp.eye(3) + 0.3, 1.0), (jnp.eye(3), -1.0)):
+            moved = eqx.tree_at(lambda k: (k.axes, k.ovalness), law, (axes, ovalness))
+            moved = jax.tree.map(jnp.asarray, moved)
+            assert w @ jnp.exp(log_probs(moved, x)) == pytest.approx(1, abs=1e-12)
+        # With the ovalness below 0 the last two axes change their parts.
+        local = np.asarray(draws(moved, jr.key(0), 4000)) ** 2
+        assert local[:, 2].mean() > 1.2 * local[:, 1].mean()
 
 
 def test_fit_of_one_component_finds_its_parameters():

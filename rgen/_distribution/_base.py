@@ -2,23 +2,27 @@ import abc
 
 import equinox as eqx
 import jax.numpy as jnp
-from jax.core import Tracer
-from jaxtyping import Array
 
+from .._errors import require
 from .._manifold import AbstractManifold
-from .._typing import BoolScalar, Floating, Key, Point, Scalar
+from .._typing import Key, Point, Scalar
 
 
 class AbstractDistribution(eqx.Module):
-    r"""A probability law on a manifold.
+    r"""A probability distribution on a manifold.
 
-    Both methods concern *one* point: map over a batch with `jax.vmap`. Densities are
-    with respect to the Riemannian volume, in nats. That of a model or a mixture is an
-    error off the manifold; simple laws trust their points.
+    Both methods concern *one* point. Densities are with respect to the Riemannian
+    volume, in nats. That of a model or a mixture is an error off the manifold; simple
+    distributions trust their points.
+
+    Points that parametrise a distribution, such as a mean, are checked where they
+    enter. Where an optimiser moves them off the manifold they are projected onto it
+    before use, so that the density integrates to one; centres that are data get no
+    gradient.
     """
 
     manifold: eqx.AbstractVar[AbstractManifold]
-    """The manifold on which the law lives."""
+    """The manifold on which the distribution lives."""
 
     @abc.abstractmethod
     def log_prob(self, x: Point) -> Scalar:
@@ -26,7 +30,7 @@ class AbstractDistribution(eqx.Module):
 
     @abc.abstractmethod
     def sample(self, key: Key) -> Point:
-        r"""A draw from $p$."""
+        r"""A sample of $p$."""
 
 
 def on_manifold(manifold: AbstractManifold, x: Point) -> Point:
@@ -40,13 +44,10 @@ def on_manifold(manifold: AbstractManifold, x: Point) -> Point:
     return require(ok, x, what)
 
 
-def require(
-    ok: BoolScalar, value: Floating[Array, "..."], what: str
-) -> Floating[Array, "..."]:
-    """Returns `value`, having raised a `ValueError` where it is known and not `ok`, or
-    an error at run time where it is traced."""
-    if isinstance(ok, Tracer):
-        return eqx.error_if(value, ~ok, f"{what}.")
-    if not ok:
-        raise ValueError(f"{what}, got {value}.")
-    return value
+def require_point(where: str, name: str, manifold: AbstractManifold, x: Point) -> Point:
+    """`x`, a parameter that is required to be on the manifold."""
+    what = (
+        f"{where}: expected `{name}` to be a point of {manifold}, but it is not on it "
+        f"(the nearest one is manifold.project({name}))"
+    )
+    return require(manifold.contains(x), x, what)

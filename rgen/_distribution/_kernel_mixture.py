@@ -6,12 +6,13 @@ import jax.random as jr
 import numpy as np
 from jaxtyping import Array, Shaped
 
+from .._kernel._von_mises_fisher import log_normaliser
 from .._manifold import Sphere
 from .._numerics import log_sum_exp
 from .._typing import Floating, Key, Point, Scalar, typed
 from ._base import AbstractDistribution, on_manifold, require
 from ._fit import BANDWIDTHS, check_fit, maximise_weights
-from ._von_mises_fisher import VonMisesFisher, log_normaliser
+from ._von_mises_fisher import VonMisesFisher
 
 
 # Centres and points per pass: what bounds the memory.

@@ -3,6 +3,7 @@ import jax
 import jax.random as jr
 from jaxtyping import Array
 
+from .._errors import leading_axis
 from .._manifold import AbstractManifold
 from .._numerics import log_sum_exp
 from .._typing import Floating, Key, Point, Scalar, typed
@@ -10,7 +11,7 @@ from ._base import AbstractDistribution, on_manifold
 
 
 class Mixture(AbstractDistribution):
-    r"""A mixture $p(x) = \sum_k w_k\, p_k(x)$ of laws of one family.
+    r"""A mixture $p(x) = \sum_k w_k\, p_k(x)$ of distributions of one family.
 
     ```python
     components = eqx.filter_vmap(
@@ -36,14 +37,13 @@ class Mixture(AbstractDistribution):
         components: AbstractDistribution,
         log_weights: Floating[Array, " components"],
     ):
-        leaves = jax.tree.leaves(eqx.filter(components, eqx.is_array))
-        sizes = {leaf.shape[:1] for leaf in leaves}
-        if len(log_weights) == 0 or sizes != {log_weights.shape}:
-            raise ValueError(
-                "Mixture: expected the arrays of `components` to have a leading axis "
-                f"as long as `log_weights`, {log_weights.shape}, and not empty, "
-                f"got leading axes {sorted(sizes)}. Make them with eqx.filter_vmap."
-            )
+        leading_axis(
+            "Mixture",
+            "components",
+            components,
+            len(log_weights),
+            "Make them with eqx.filter_vmap, as many as there are `log_weights`.",
+        )
         self.components = components
         self.log_weights = log_weights
 

@@ -4,6 +4,7 @@ import equinox as eqx
 import jax
 import jax.numpy as jnp
 
+from .._errors import leading_axis
 from .._typing import Point, Scalar, Tangent, typed
 
 
@@ -32,14 +33,8 @@ class Ensemble(eqx.Module):
 
     @typed
     def __init__(self, members: Callable):
-        leaves = jax.tree.leaves(eqx.filter(members, eqx.is_array))
-        sizes = {leaf.shape[:1] for leaf in leaves}
-        if len(sizes) != 1 or not all(size > (0,) for size in sizes):
-            raise ValueError(
-                "Ensemble: expected the arrays of `members` to have a leading axis of "
-                f"one length, not empty, got leading axes {sorted(sizes)}. Make them "
-                "with eqx.filter_vmap."
-            )
+        remedy = "Make them with eqx.filter_vmap."
+        leading_axis("Ensemble", "members", members, None, remedy)
         self.members = members
 
     @property

@@ -1,0 +1,47 @@
+"""Checks that several layers share: of values where they are known, and of the leading
+axis of a pytree."""
+
+from collections.abc import Callable
+from typing import Any
+
+import equinox as eqx
+import jax
+import numpy as np
+from jax.core import Tracer
+from jaxtyping import Array
+
+from ._typing import BoolScalar, Floating
+
+
+def require(
+    ok: BoolScalar, value: Floating[Array, "..."], what: str
+) -> Floating[Array, "..."]:
+    """Returns `value`. Where `ok` is false it raises a `ValueError` that says `what`
+    and the value; where `ok` is traced, an error at run time that says `what`."""
+    if isinstance(ok, Tracer):
+        return eqx.error_if(value, ~ok, f"{what}.")
+    if not ok:
+        raise ValueError(f"{what}, got {value}.")
+    return value
+
+
+def leading_axis(
+    where: str, name: str, tree: Any, length: int | None, remedy: str
+) -> int:
+    """The length of the leading axis that all arrays of `tree` share.
+
+    Raises a `ValueError` where there is no array, no such axis, or an empty one, or
+    where it is not `length`."""
+    leaves = [leaf for leaf in jax.tree.leaves(tree) if _is_array(leaf)]
+    sizes = {leaf.shape[:1] for leaf in leaves}
+    wanted = "of one length" if length is None else f"of length {length}"
+    expected = sizes if length is None else {(length,)}
+    if len(sizes) != 1 or sizes <= {(), (0,)} or sizes != expected:
+        raise ValueError(
+            f"{where}: expected the arrays of `{name}` to have a leading axis "
+            f"{wanted}, not empty, got leading axes {sorted(sizes)}. {remedy}"
+        )
+    return sizes.pop()[0]
+
+
+_is_array: Callable[[Any], bool] = lambda leaf: isinstance(leaf, jax.Array | np.ndarray)
