@@ -12,50 +12,50 @@ from ._moser import Floored
 
 
 @singledispatch
-def density_evaluations(law, x: Array) -> Array:
+def density_evaluations(model, x: Array) -> Array:
     """For the log-density at one point."""
-    raise NotImplementedError(f"add {type(law).__name__} to density_evaluations")
+    raise NotImplementedError(f"add {type(model).__name__} to density_evaluations")
 
 
 @density_evaluations.register(rgen.ScoreModel)
 @density_evaluations.register(rgen.Flow)
-def _(law, x):
-    return law.log_prob_evaluations(x)[1]
+def _(model, x):
+    return model.log_prob_evaluations(x)[1]
 
 
 @density_evaluations.register
-def _(law: Floored, x):
+def _(model: Floored, x):
     return jnp.array(1)
 
 
 @density_evaluations.register
-def _(law: rgen.Pushforward, x):
-    each = jax.vmap(lambda y: density_evaluations(law.law, y))
-    return jnp.sum(each(law.chart.preimages(x)))
+def _(model: rgen.Pushforward, x):
+    each = jax.vmap(lambda y: density_evaluations(model.law, y))
+    return jnp.sum(each(model.chart.preimages(x)))
 
 
 @singledispatch
-def sample_evaluations(law, key: Array) -> Array:
+def sample_evaluations(model, key: Array) -> Array:
     """For one draw."""
-    raise NotImplementedError(f"add {type(law).__name__} to sample_evaluations")
+    raise NotImplementedError(f"add {type(model).__name__} to sample_evaluations")
 
 
 @sample_evaluations.register
-def _(law: rgen.Flow, key):
-    return law.sample_evaluations(key)[1]
+def _(model: rgen.Flow, key):
+    return model.sample_evaluations(key)[1]
 
 
 @sample_evaluations.register
-def _(law: Floored, key):
-    return law.flow.sample_evaluations(key)[1]
+def _(model: Floored, key):
+    return model.flow.sample_evaluations(key)[1]
 
 
 @sample_evaluations.register
-def _(law: rgen.ScoreModel, key):
-    assert isinstance(law.sampler, rgen.ReverseSDE)
-    return jnp.array(law.sampler.steps)
+def _(model: rgen.ScoreModel, key):
+    assert isinstance(model.sampler, rgen.ReverseSDE)
+    return jnp.array(model.sampler.steps)
 
 
 @sample_evaluations.register
-def _(law: rgen.Pushforward, key):
-    return sample_evaluations(law.law, key)
+def _(model: rgen.Pushforward, key):
+    return sample_evaluations(model.law, key)

@@ -7,7 +7,8 @@ import jax.random as jr
 
 import rgen
 
-from ._training import InChart, denoising_loss, draws, train
+from ._losses import denoising_loss
+from ._training import InChart, Trained, draws, train
 
 
 def exp_wrapped(
@@ -20,16 +21,16 @@ def exp_wrapped(
     *,
     batch: int,
     **training: Any,
-) -> tuple[rgen.AbstractDistribution, float]:
+) -> Trained:
     """A Euclidean score model in the tangent space of the origin, trained on draws of a
-    target, as `training` says to [`train`][]; and the seconds of its training."""
+    target, as `training` says to [`train`][]."""
     init_key, key = jr.split(key)
     manifold = truth.manifold
     chart = rgen.ExponentialChart(manifold, manifold.origin)
     schedule = rgen.LogUniformSchedule(resolution, 15.0)
     process = rgen.OrnsteinUhlenbeck(rgen.Euclidean(manifold.dim), schedule)
     field = rgen.nn.ScoreField(process, key=init_key, **size)
-    law = rgen.ScoreModel(field, process, flow, sampler)
+    model = rgen.ScoreModel(field, process, flow, sampler)
     draw = InChart(chart, draws(truth, batch))
-    law, seconds, _ = train(law, denoising_loss, draw, key, **training)
-    return rgen.Pushforward(chart, law), seconds
+    trained = train(model, denoising_loss, draw, key, **training)
+    return trained._replace(model=rgen.Pushforward(chart, trained.model))

@@ -1,5 +1,4 @@
-"""How Moser flows are trained where their mass is negative, and what is made of them
-where it still is."""
+"""Moser flows: the loss that penalises negative mass, and a floor for what is left."""
 
 from collections.abc import Callable
 from functools import partial
@@ -11,33 +10,35 @@ import jax.random as jr
 
 import rgen
 
+from ._losses import batch_loss
+
 
 PENALTY = 2.0
-# Of the mean that normalises a density that is cut off.
+# Samples for the normalising constant.
 POINTS = 16_384
 
 
 def near_and_everywhere(
     kernels: Callable, variances: jax.Array, x: jax.Array
 ) -> rgen.AbstractDistribution:
-    """A mixture of kernels at the points `x`, a half of them of the last of the
-    variances, which is to reach everywhere. The mass of a Moser flow of narrow clumps
-    is negative in rims around them, which uniform points hardly ever hit."""
+    """A mixture of kernels at the points `x`. The last of the variances, which should
+    reach everywhere, has half of the weight. A Moser flow of narrow clumps has negative
+    mass in rims around them, which uniform points hardly ever hit."""
     n = len(variances) - 1
     weights = jnp.append(jnp.full(n, 0.5 / n), 0.5)
     return kernels(x, variances, jnp.log(weights))
 
 
 def moser_loss(
-    proposal: Callable, law: rgen.MoserFlow, x: jax.Array, key: jax.Array
+    proposal: Callable, model: rgen.MoserFlow, x: jax.Array, key: jax.Array
 ) -> jax.Array:
-    """The loss of a batch, which looks for negative mass by the law `proposal(x)`."""
-    one = partial(law.loss, penalty=PENALTY, proposal=proposal(x))
-    return jnp.mean(jax.vmap(one)(x, jr.split(key, len(x))))
+    """The loss of a batch. Samples of `proposal(x)` look for negative mass."""
+    one = partial(model.loss, penalty=PENALTY, proposal=proposal(x))
+    return batch_loss(one, key, x)
 
 
 class Floored(rgen.AbstractDistribution):
-    """A Moser flow with its density, or the floor where that is more, normalised."""
+    """A Moser flow whose density is at least its floor, normalised."""
 
     manifold: rgen.AbstractManifold
     flow: rgen.MoserFlow
@@ -53,8 +54,8 @@ class Floored(rgen.AbstractDistribution):
 
 @eqx.filter_jit
 def floored(flow: rgen.MoserFlow, proposal: rgen.AbstractDistribution) -> Floored:
-    """The mean over the manifold of the ratio is one, so that only what the floor adds
-    to it is to be found: by draws of a proposal, always the same."""
+    """A Moser flow above its floor. The ratio has the mean one, so that the mass is one
+    plus what the floor adds, estimated from fixed samples of a proposal."""
 
     def added(key):
         x = proposal.sample(key)
@@ -65,8 +66,8 @@ def floored(flow: rgen.MoserFlow, proposal: rgen.AbstractDistribution) -> Floore
     return Floored(flow.manifold, flow, 1 + jnp.mean(each))
 
 
-def floor_mass(law: rgen.AbstractDistribution) -> dict[str, float]:
-    """Of a Moser flow: what the floor adds to the mass of one."""
-    if isinstance(law, Floored):
-        return {"floor_mass": round(float(law.mass) - 1, 4)}
+def floor_mass(model: rgen.AbstractDistribution) -> dict[str, float]:
+    """For a Moser flow: what the floor adds to the mass of one."""
+    if isinstance(model, Floored):
+        return {"floor_mass": round(float(model.mass) - 1, 4)}
     return {}

@@ -1,4 +1,4 @@
-"""The training of the neural models that are compared: the same for all."""
+"""Training and evaluation, the same for all models."""
 
 import math
 import statistics
@@ -6,7 +6,6 @@ import sys
 import time
 from collections.abc import Callable
 from concurrent.futures import Future, ThreadPoolExecutor
-from functools import partial
 from typing import Any, NamedTuple
 
 import equinox as eqx
@@ -20,17 +19,17 @@ import rgen
 
 
 SELECTIONS = 8
-# Of points whose densities are evaluated at a time.
+# Points whose densities are evaluated at a time.
 BLOCK = 256
 
 
 class Trained(NamedTuple):
     """A model, the wall-clock seconds of it all, with compilation and evaluations, and
-    the milliseconds of a step."""
+    the median milliseconds of a step, where there are steps."""
 
     model: Any
     seconds: float
-    step_ms: float
+    step_ms: float | None = None
 
 
 def train(
@@ -43,13 +42,12 @@ def train(
     candidate: Callable | None = None,
     rate: float = 3e-3,
 ) -> Trained:
-    """The average of the model over about the last tenth of the steps, in which the
-    weight of step i is that of i^9. With `candidate`, which makes of an average the law
-    to be tested and its NLL on validation, it is the best such law of eight averages at
-    equal intervals.
+    """The average of the model over about the last tenth of the steps: step i has the
+    weight i^9. With `candidate`, which turns an average into the model to be tested and
+    its validation NLL, the best of eight such models, at equal intervals.
 
-    `draw(key)` is a batch of data, of an `eqx.Partial` or another module, and
-    `loss(model, x0, key)` the loss of one.
+    `draw(key)`, an `eqx.Partial` or another module, returns a batch of data, and
+    `loss(model, x0, key)` its loss.
     """
     start = time.perf_counter()
     warmup = min(200, steps // 10)
@@ -94,7 +92,7 @@ def train(
 
 def _best(selections: list[Future]) -> Any:
     found = [selection.result() for selection in selections]
-    finite = [(law, nll) for law, nll in found if math.isfinite(nll)]
+    finite = [(model, nll) for model, nll in found if math.isfinite(nll)]
     if not finite:
         raise FloatingPointError(
             "train: expected a finite NLL on validation, got none. Lower `rate`."
@@ -112,23 +110,23 @@ def minibatches(data: jax.Array, n: int) -> Callable:
     return eqx.Partial(rgen.datasets.minibatch, x=data, size=min(n, len(data)))
 
 
-def draws(law: rgen.AbstractDistribution, n: int) -> Callable:
-    """Batches of `n` draws of a law."""
-    return eqx.Partial(_draws, law=law, n=n)
+def draws(model: rgen.AbstractDistribution, n: int) -> Callable:
+    """Batches of `n` samples of a distribution."""
+    return eqx.Partial(_draws, model=model, n=n)
 
 
 @eqx.filter_jit
-def _draws(key, law, n):
-    return jax.vmap(law.sample)(jr.split(key, n))
+def _draws(key, model, n):
+    return jax.vmap(model.sample)(jr.split(key, n))
 
 
-def drawn(law: rgen.AbstractDistribution, n: int, key: jax.Array) -> jax.Array | None:
-    """`n` draws of a law, or none where its sampler gives up: the likelihoods of long
-    training are not to be lost for it."""
+def drawn(model: rgen.AbstractDistribution, n: int, key: jax.Array) -> jax.Array | None:
+    """`n` samples of a distribution, or `None` if its sampler fails: that must not lose
+    the likelihoods of a long training."""
     try:
-        return jax.block_until_ready(draws(law, n)(key))
+        return jax.block_until_ready(draws(model, n)(key))
     except eqx.EquinoxRuntimeError as error:
-        print(f"no draws: {error}", file=sys.stderr)
+        print(f"no samples: {error}", file=sys.stderr)
         return None
 
 
@@ -140,57 +138,6 @@ class InChart(eqx.Module):
 
     def __call__(self, key):
         return jax.vmap(self.chart.to_chart)(self.draw(key))
-
-
-# The losses of a batch: `loss(law, x, key)`.
-
-
-def score_matching_loss(
-    loss: Callable,
-    law: rgen.ScoreModel,
-    x0: jax.Array,
-    key: jax.Array,
-    weight: Callable = rgen.losses.variance_weight,
-    times: Callable = rgen.AbstractProcess.stratified_times,
-) -> jax.Array:
-    """The mean of a loss of [`rgen.losses`][] over `times(process, key, n)`."""
-    # The arrays of its limit are no parameters.
-    process = jax.lax.stop_gradient(law.process)
-    time_key, noise_key = jr.split(key)
-    t = times(process, time_key, len(x0))
-    one = partial(loss, law.score, process)
-    each = jax.vmap(one)(x0, t, jr.split(noise_key, len(x0)))
-    return jnp.mean(jax.vmap(partial(weight, process))(t) * each)
-
-
-denoising_loss = eqx.Partial(score_matching_loss, rgen.losses.denoising)
-
-
-def ensemble_loss(law: rgen.ScoreModel, x0: jax.Array, key: jax.Array) -> jax.Array:
-    """The sum of the denoising losses over the members of an ensemble, each with noise
-    of its own."""
-    assert isinstance(law.score, rgen.nn.Ensemble)
-    with_score = lambda score: eqx.tree_at(lambda law: law.score, law, score)
-    one = lambda member, key: denoising_loss(with_score(member), x0, key)
-    keys = jr.split(key, law.score.size)
-    return jnp.sum(eqx.filter_vmap(one)(law.score.members, keys))
-
-
-def flow_matching_loss(law: rgen.Flow, x1: jax.Array, key: jax.Array) -> jax.Array:
-    """The mean of the loss over times of which every second one is uniform, the others
-    log-uniform in 1 - t, for it is at the end that a flow learns what is fine."""
-    assert isinstance(law.field, rgen.nn.FlowField)
-    time_key, loss_key = jr.split(key)
-    n = len(x1)
-    u = (jnp.arange(n) + jr.uniform(time_key, (n,))) / n
-    finest = law.field.features.v_min**0.5
-    t = jnp.where(jnp.arange(n) % 2 == 0, u, 1 - finest**u)
-    one = partial(rgen.losses.flow_matching, law.field, law.base)
-    return jnp.mean(jax.vmap(one)(x1, t, jr.split(loss_key, n)))
-
-
-def likelihood_loss(law: rgen.Flow, x: jax.Array, key: jax.Array) -> jax.Array:
-    return -jnp.mean(jax.vmap(law.log_prob)(x, jr.split(key, len(x))))
 
 
 @eqx.filter_jit

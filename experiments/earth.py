@@ -12,11 +12,9 @@ here says what it makes of it; `train_seconds` is wall-clock time, with compilat
 the selection of the model on validation. The network that is tested is the one, of
 eight that are seen at equal intervals of its training, whose validation NLL is lowest.
 `wasserstein`, in radians, and `squared_mmd`, of the heat kernel at 0.01, are between
-the test points and as many draws of the model. With `--output` lines are appended to a
-file, and those that it has are not run again.
+the test points and as many draws of the model.
 """
 
-import argparse
 import math
 import time
 from collections.abc import Callable
@@ -30,20 +28,17 @@ import jax.random as jr
 
 import rgen
 
-from ._arguments import count, seed_number
-from ._moser import Floored, floor_mass, floored, moser_loss, near_and_everywhere
-from ._results import Results, machine
-from ._training import (
-    InChart,
+from ._arguments import count, fraction
+from ._losses import (
     denoising_loss,
-    drawn,
     ensemble_loss,
     flow_matching_loss,
     likelihood_loss,
-    minibatches,
-    nll,
-    train,
 )
+from ._moser import Floored, floor_mass, floored, moser_loss, near_and_everywhere
+from ._results import machine
+from ._runner import SEED, Experiment, Option, run
+from ._training import InChart, Trained, drawn, minibatches, nll, train
 
 
 SPHERE = rgen.Sphere(2)
@@ -108,14 +103,14 @@ def default_setting(dataset, protocol, resolution=RESOLUTION):
     return Setting(resolution, resolution**-0.5, steps, members, damping)
 
 
-# Each method returns a law, and the seconds of its training.
+# Each method returns a `Trained` distribution.
 
 
 def kernel_mixture(data, validation, setting, key):
     start = time.perf_counter()
     fit = rgen.fit_kernel_mixture
-    law = jax.block_until_ready(fit(data, validation, setting.resolution))
-    return law, time.perf_counter() - start
+    model = jax.block_until_ready(fit(data, validation, setting.resolution))
+    return Trained(model, time.perf_counter() - start)
 
 
 def kent_mixture(data, validation, setting, key):
@@ -123,8 +118,8 @@ def kent_mixture(data, validation, setting, key):
     fit = rgen.fit_kent_mixture
     most = len(rgen.datasets.distinct(data))
     sizes = [size for size in KENT_SIZES if size <= most]
-    law = fit(data, validation, setting.resolution, sizes, key)
-    return jax.block_until_ready(law), time.perf_counter() - start
+    model = fit(data, validation, setting.resolution, sizes, key)
+    return Trained(jax.block_until_ready(model), time.perf_counter() - start)
 
 
 def rsgm(data, validation, setting, key):
@@ -134,12 +129,12 @@ def rsgm(data, validation, setting, key):
     # A few small networks: one that is wider fits faster and generalises worse.
     member = lambda key: _score_field(process, 96, setting, key)
     members = eqx.filter_vmap(member)(jr.split(init_key, setting.members))
-    law = rgen.ScoreModel(rgen.nn.Ensemble(members), process, FLOW)
+    model = rgen.ScoreModel(rgen.nn.Ensemble(members), process, FLOW)
     draw = minibatches(data, BATCH)
 
     candidate = partial(best_blur, validation=validation)
     steps = setting.steps
-    return train(law, ensemble_loss, draw, key, steps=steps, candidate=candidate)[:2]
+    return train(model, ensemble_loss, draw, key, steps=steps, candidate=candidate)
 
 
 def rsgm_single(data, validation, setting, key):
@@ -147,22 +142,22 @@ def rsgm_single(data, validation, setting, key):
     init_key, key = jr.split(key)
     process = _noise(setting)
     score = _score_field(process, 128, setting, init_key)
-    law = rgen.ScoreModel(score, process, FLOW)
+    model = rgen.ScoreModel(score, process, FLOW)
     draw = minibatches(data, BATCH)
-    return _train(law, denoising_loss, draw, validation, key, setting.steps)
+    return _train(model, denoising_loss, draw, validation, key, setting.steps)
 
 
-def best_blur(law, validation):
+def best_blur(model, validation):
     """The score model at the blur that is best for validation, and its NLL there: from
     the finest on, the last that gains."""
 
-    def value(law):
-        found = nll(law.log_prob, validation)
+    def value(model):
+        found = nll(model.log_prob, validation)
         return math.inf if math.isnan(found) else found
 
-    found, lowest = law, value(law)
+    found, lowest = model, value(model)
     for factor in BLURS:
-        coarse = at_blur(law, factor)
+        coarse = at_blur(model, factor)
         coarse_nll = value(coarse)
         if coarse_nll > lowest:
             break
@@ -170,12 +165,12 @@ def best_blur(law, validation):
     return found, lowest
 
 
-def at_blur(law, factor):
+def at_blur(model, factor):
     """The score model at a blur of that many times the variance."""
-    schedule = law.process.schedule
+    schedule = model.process.schedule
     t0 = math.log(factor) / math.log(schedule.v_max / schedule.v_min)
     process = rgen.Brownian(SPHERE, rgen.CoarseSchedule(schedule, t0))
-    return eqx.tree_at(lambda law: law.process, law, process)
+    return eqx.tree_at(lambda model: model.process, model, process)
 
 
 def stereographic(data, validation, setting, key):
@@ -192,19 +187,19 @@ def stereographic(data, validation, setting, key):
     process = rgen.OrnsteinUhlenbeck(rgen.Euclidean(2), schedule)
     waves = setting._replace(max_frequency=2 * setting.max_frequency)
     score = rgen.nn.ScoreField(process, key=init_key, **_size(128, waves))
-    law = rgen.ScoreModel(score, process, FLOW)
+    model = rgen.ScoreModel(score, process, FLOW)
     draw = InChart(chart, Blurred(minibatches(data, BATCH), setting.resolution))
     y = jax.vmap(chart.to_chart)(validation)
-    law, seconds = _train(law, denoising_loss, draw, y, key, setting.steps)
-    return rgen.Pushforward(chart, law), seconds
+    trained = _train(model, denoising_loss, draw, y, key, setting.steps)
+    return trained._replace(model=rgen.Pushforward(chart, trained.model))
 
 
 def flow_matching(data, validation, setting, key):
     init_key, key = jr.split(key)
     field = _flow_field(setting, init_key)
-    law = rgen.Flow(rgen.Uniform(SPHERE), field, rtol=1e-4, atol=1e-4)
+    model = rgen.Flow(rgen.Uniform(SPHERE), field, rtol=1e-4, atol=1e-4)
     draw = Blurred(minibatches(data, BATCH), setting.resolution)
-    return _train(law, flow_matching_loss, draw, validation, key, setting.steps)
+    return _train(model, flow_matching_loss, draw, validation, key, setting.steps)
 
 
 def moser_flow(data, validation, setting, key):
@@ -212,26 +207,26 @@ def moser_flow(data, validation, setting, key):
     data its mass is negative between them."""
     settings = [setting.coarser(m * setting.resolution) for m in MOSER_BLURS]
     runs = [_moser_flow(data, validation, each, key) for each in settings]
-    value = lambda run: nll(run[0].log_prob, validation)
-    return min(runs, key=value)[0], sum(seconds for _, seconds in runs)
+    best = min(runs, key=lambda run: nll(run.model.log_prob, validation))
+    return best._replace(seconds=sum(run.seconds for run in runs))
 
 
 def _moser_flow(data, validation, setting, key):
     init_key, near_key, key = jr.split(key, 3)
     field = _flow_field(setting, init_key)
     # A test point where the density is all but zero costs more than a floor.
-    law = rgen.MoserFlow(SPHERE, field, floor=0.03, rtol=1e-4, atol=1e-4)
+    model = rgen.MoserFlow(SPHERE, field, floor=0.03, rtol=1e-4, atol=1e-4)
     draw = Blurred(minibatches(data, BATCH), setting.resolution)
     near = partial(_near, setting.resolution)
     proposal = near(minibatches(data, BATCH)(near_key))
 
     def candidate(flow):
-        law = floored(flow, proposal)
-        return law, nll(law.log_prob, validation)
+        model = floored(flow, proposal)
+        return model, nll(model.log_prob, validation)
 
     steps = max(1, setting.steps // 2)
     loss = partial(moser_loss, near)
-    return train(law, loss, draw, key, steps=steps, candidate=candidate)[:2]
+    return train(model, loss, draw, key, steps=steps, candidate=candidate)
 
 
 def _near(resolution, x):
@@ -253,8 +248,9 @@ def normalizing_flow(data, validation, setting, key):
     coarse = rgen.Flow(base, field, rtol=1e-3, atol=1e-3)
     draw = Blurred(minibatches(data, 64), setting.resolution)
     steps = min(setting.steps, LIKELIHOOD_STEPS)
-    law, seconds = _train(coarse, likelihood_loss, draw, validation, key, steps)
-    return rgen.Flow(base, law.field, rtol=1e-4, atol=1e-4), seconds
+    trained = _train(coarse, likelihood_loss, draw, validation, key, steps)
+    model = rgen.Flow(base, trained.model.field, rtol=1e-4, atol=1e-4)
+    return trained._replace(model=model)
 
 
 METHODS = {
@@ -283,21 +279,21 @@ class Blurred(eqx.Module):
         return jax.vmap(one)(x, jr.split(key, len(x)))
 
 
-def blur(law):
+def blur(model):
     """Of a score-based model: the variance that it stops at; of a Moser flow: that its
     data are blurred by."""
-    if isinstance(law, Floored):
-        assert isinstance(law.flow.field, rgen.nn.FlowField)
-        return dict(blur=law.flow.field.features.v_min)
-    if isinstance(law, rgen.ScoreModel):
-        schedule = law.process.schedule
+    if isinstance(model, Floored):
+        assert isinstance(model.flow.field, rgen.nn.FlowField)
+        return dict(blur=model.flow.field.features.v_min)
+    if isinstance(model, rgen.ScoreModel):
+        schedule = model.process.schedule
         return dict(blur=float(f"{schedule.integral(jnp.array(schedule.t0)):.3g}"))
     return {}
 
 
-def sample_metrics(law, test, key):
+def sample_metrics(model, test, key):
     """Of as many draws as there are test points; none where a sampler gives up."""
-    x = drawn(law, len(test), key)
+    x = drawn(model, len(test), key)
     if x is None:
         return dict(wasserstein=None, squared_mmd=None)
     mmd = rgen.metrics.squared_mmd(SPHERE, x, test, MMD_VARIANCE)
@@ -305,9 +301,9 @@ def sample_metrics(law, test, key):
     return dict(wasserstein=round(distance, 4), squared_mmd=round(float(mmd), 5))
 
 
-def _train(law, loss, draw, validation, key, steps):
-    candidate = lambda law: (law, nll(law.log_prob, validation))
-    return train(law, loss, draw, key, steps=steps, candidate=candidate)[:2]
+def _train(model, loss, draw, validation, key, steps):
+    candidate = lambda model: (model, nll(model.log_prob, validation))
+    return train(model, loss, draw, key, steps=steps, candidate=candidate)
 
 
 def _noise(setting):
@@ -329,49 +325,37 @@ def _flow_field(setting, key, width=128, frequencies=512):
     return rgen.nn.FlowField(SPHERE, v_min=setting.resolution, key=key, **size)
 
 
-def main():
-    parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--dataset", choices=DATASETS, required=True)
-    parser.add_argument(
-        "--protocol", choices=["legacy", "distinct", "cells"], default="legacy"
+def line(method, dataset, protocol, seed, resolution, steps):
+    setting = default_setting(dataset, protocol, resolution)
+    if steps is not None:
+        setting = setting._replace(steps=steps)
+    split_key, train_key, sample_key = jr.split(jr.key(seed), 3)
+    data, validation, test = split(protocol, split_key, DATASETS[dataset]())
+    model, seconds, _ = METHODS[method](data, validation, setting, train_key)
+    return dict(
+        setting=setting._asdict(),
+        **machine(),
+        train_seconds=round(seconds, 1),
+        val_nll=round(nll(model.log_prob, validation), 4),
+        test_nll=round(nll(model.log_prob, test), 4),
+        **sample_metrics(model, test, sample_key),
+        **floor_mass(model),
+        **blur(model),
     )
-    parser.add_argument("--seed", type=seed_number, nargs="+", default=[0])
-    parser.add_argument("--resolution", type=float, default=RESOLUTION)
-    parser.add_argument(
-        "--steps", type=count, help="default: by data set, null in the line"
-    )
-    parser.add_argument(
-        "--method", choices=METHODS, nargs="+", default=["kernel_mixture", "rsgm"]
-    )
-    parser.add_argument("--output", help="a file of JSON lines, to go on from")
-    args = parser.parse_args()
-    if not 0 < args.resolution < 1:
-        parser.error(f"--resolution: expected it in (0, 1), got {args.resolution}")
-    case = "method", "dataset", "protocol", "seed", "resolution", "steps"
-    setting = default_setting(args.dataset, args.protocol, args.resolution)
-    if args.steps is not None:
-        setting = setting._replace(steps=args.steps)
-    results = Results(args.output, case)
-    for seed in args.seed:
-        split_key, train_key, sample_key = jr.split(jr.key(seed), 3)
-        parts = split(args.protocol, split_key, DATASETS[args.dataset]())
-        shared = args.dataset, args.protocol, seed, args.resolution, args.steps
-        for line in results.todo((name, *shared) for name in args.method):
-            data, validation, test = parts
-            method = METHODS[line["method"]]
-            law, seconds = method(data, validation, setting, train_key)
-            results.write(
-                **line,
-                setting=setting._asdict(),
-                **machine(),
-                train_seconds=round(seconds, 1),
-                val_nll=round(nll(law.log_prob, validation), 4),
-                test_nll=round(nll(law.log_prob, test), 4),
-                **sample_metrics(law, test, sample_key),
-                **floor_mass(law),
-                **blur(law),
-            )
+
+
+EXPERIMENT = Experiment(
+    (
+        Option("method", ("kernel_mixture", "rsgm"), choices=METHODS),
+        Option("dataset", choices=DATASETS),
+        Option("protocol", ("legacy",), choices=("legacy", "distinct", "cells")),
+        SEED,
+        Option("resolution", (RESOLUTION,), read=fraction),
+        Option("steps", (None,), read=count, help="default: by data set"),
+    ),
+    line,
+)
 
 
 if __name__ == "__main__":
-    main()
+    run(EXPERIMENT, __doc__)

@@ -35,8 +35,8 @@ COLORS = [BLUE, RED, GREEN, "#b07d2b", "#7a5c99"]
 
 
 def bound():
-    """The distance of sampled and true law against each term of the bound, and dashed
-    the slope of the bound."""
+    """The distance of samples and target against each term of the bound; dashed, the
+    slope of the bound."""
     groups = grouped("wasserstein_bound", "manifold", "sweep")
     figure, axes = plt.subplots(1, len(SWEEPS), figsize=(15, 3.4), layout="constrained")
     for ax, (sweep, (label, of, slope)) in zip(axes, SWEEPS.items(), strict=True):
@@ -144,9 +144,9 @@ def earth_densities():
             "legacy", split_key, earth.DATASETS[name]()
         )
         setting = earth.default_setting(name, "legacy")
-        law, _ = earth.rsgm(data, validation, setting, train_key)
+        model = earth.rsgm(data, validation, setting, train_key).model
         rgen.plot.frame(ax, world)
-        values = log_probs(law.log_prob, grid)
+        values = log_probs(model.log_prob, grid)
         images.append(rgen.plot.density(ax, world, values, pixels=120, span=40.0))
         rgen.plot.coastlines(ax, world)
         rgen.plot.points(ax, world, test, color=RED, size=2)
@@ -162,11 +162,12 @@ def rotation_histograms():
     """Euler angles of draws of the target with 32 components, and of the model."""
     target_key, train_key, test_key = jr.split(jr.key(0), 3)
     truth = rotations.target(32, target_key)
-    law, _ = rotations.rsgm(truth, rotations.SIZE, rotations.STEPS, train_key)
+    size, steps = rotations.SIZE, rotations.STEPS
+    model = rotations.rsgm(truth, size, steps, train_key).model
     figure, axes = plt.subplots(1, 3, figsize=(11, 3.2), layout="constrained")
     samples = {
         "target": draws(truth, 20_000)(test_key),
-        "RSGM": draws(law, 20_000)(test_key),
+        "RSGM": draws(model, 20_000)(test_key),
     }
     for (label, x), color in zip(samples.items(), [INK, RED], strict=True):
         x = np.asarray(x)
@@ -195,9 +196,9 @@ def discs():
     """The target on the Poincaré disc, and the densities and draws of the models."""
     train_key, test_key = jr.split(jr.key(0))
     truth, plane = hyperbolic.target(), hyperbolic.PLANE
-    laws = {"target": truth}
+    models = {"target": truth}
     for name, method in hyperbolic.METHODS.items():
-        laws[NAMES[name]], _ = method(truth, hyperbolic.STEPS, train_key)
+        models[NAMES[name]] = method(truth, hyperbolic.STEPS, train_key).model
     n = 220
     centre = (np.arange(n) + 0.5) * 2 / n - 1
     u, v = np.meshgrid(centre, centre)
@@ -205,9 +206,9 @@ def discs():
     disc = jnp.asarray(np.stack([u[inside], v[inside]], 1), jnp.float32)
     points = jax.vmap(plane.from_poincare)(disc)
     figure, axes = plt.subplots(1, 3, figsize=(11, 4), layout="constrained")
-    for ax, (name, law) in zip(axes, laws.items(), strict=True):
+    for ax, (name, model) in zip(axes, models.items(), strict=True):
         image = np.full(inside.shape, np.nan)
-        image[inside] = log_probs(law.log_prob, points)
+        image[inside] = log_probs(model.log_prob, points)
         ax.imshow(
             np.maximum(image, -10),
             origin="lower",
@@ -216,7 +217,7 @@ def discs():
             vmin=-10,
             vmax=0.5,
         )
-        x = jax.vmap(plane.to_poincare)(draws(law, 1000)(test_key))
+        x = jax.vmap(plane.to_poincare)(draws(model, 1000)(test_key))
         ax.plot(*np.asarray(x).T, ".", color=RED, markersize=2, alpha=0.5)
         ax.add_patch(Circle((0, 0), 1, fill=False, color=INK))
         ax.set_title(name)

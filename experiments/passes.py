@@ -9,11 +9,9 @@ ones, those of tangent vectors that are carried along with one, and reverse ones
 a program takes the field and its divergence at one point, the count has two forward
 passes, of which a compiler that finds common expressions makes one. Means over 16
 points; the densities at a tolerance of 1e-3, samples of the reverse SDE in 100 steps.
-One line of JSON for each model. With `--output` lines are appended to a file, and those
-that it has are not run again.
+One line of JSON for each model.
 """
 
-import argparse
 from functools import partial
 from typing import Any
 
@@ -25,17 +23,16 @@ import jax.random as jr
 import rgen
 
 from ._arguments import count
-from ._moser import moser_loss
-from ._passes import Counted, passes
-from ._results import Results
-from ._training import (
+from ._losses import (
     denoising_loss,
     flow_matching_loss,
     likelihood_loss,
-    minibatches,
     score_matching_loss,
-    train,
 )
+from ._moser import moser_loss
+from ._passes import Counted, passes
+from ._runner import Experiment, Option, run
+from ._training import minibatches, train
 
 
 SPHERE = rgen.Sphere(2)
@@ -47,25 +44,25 @@ TOLERANCE: dict[str, Any] = dict(rtol=1e-3, atol=1e-3)
 BATCH, POINTS = 64, 16
 
 
-# Each makes an untrained law, with the loss of a batch.
+# Each returns an untrained model and the loss of a batch.
 
 
 def rsgm(loss, key):
     field = rgen.nn.ScoreField(PROCESS, key=key, **SIZE)
     flow, sampler = rgen.ProbabilityFlow(**TOLERANCE), rgen.ReverseSDE(steps=100)
-    law = rgen.ScoreModel(field, PROCESS, flow, sampler)
-    return law, eqx.Partial(score_matching_loss, loss)
+    model = rgen.ScoreModel(field, PROCESS, flow, sampler)
+    return model, eqx.Partial(score_matching_loss, loss)
 
 
 def chart_model(chart, key):
     field = rgen.nn.ScoreField(PLANE, key=key, **SIZE)
     flow, sampler = rgen.ProbabilityFlow(**TOLERANCE), rgen.ReverseSDE(steps=100)
-    law = rgen.ScoreModel(field, PLANE, flow, sampler)
+    model = rgen.ScoreModel(field, PLANE, flow, sampler)
 
-    def loss(law, x, key):
-        return denoising_loss(law.law, jax.vmap(chart.to_chart)(x), key)
+    def loss(model, x, key):
+        return denoising_loss(model.law, jax.vmap(chart.to_chart)(x), key)
 
-    return rgen.Pushforward(chart, law), loss
+    return rgen.Pushforward(chart, model), loss
 
 
 def flow(loss, key):
@@ -75,8 +72,8 @@ def flow(loss, key):
 
 def moser_flow(key):
     field = rgen.nn.FlowField(SPHERE, key=key, **SIZE)
-    law = rgen.MoserFlow(SPHERE, field, **TOLERANCE)
-    return law, partial(moser_loss, lambda x: rgen.Uniform(SPHERE))
+    model = rgen.MoserFlow(SPHERE, field, **TOLERANCE)
+    return model, partial(moser_loss, lambda x: rgen.Uniform(SPHERE))
 
 
 METHODS = {
@@ -92,11 +89,11 @@ METHODS = {
 }
 
 
-def counted(law):
-    """The law with all its networks counted."""
+def counted(model):
+    """The model with all its networks counted."""
     is_network = lambda node: isinstance(node, rgen.nn.ResidualMLP)
     count = lambda node: Counted(node) if is_network(node) else node
-    return jax.tree.map(count, law, is_leaf=is_network)
+    return jax.tree.map(count, model, is_leaf=is_network)
 
 
 def mean_passes(f, each):
@@ -107,42 +104,39 @@ def mean_passes(f, each):
     return {kind: sum(c[kind] for c in counts) / len(counts) for kind in counts[0]}
 
 
-def density_of(law):
+def density_of(model):
     """A Moser flow is asked for its ratio: its density may be negative somewhere."""
-    if isinstance(law, rgen.MoserFlow):
-        return law.ratio
-    return law.log_prob
+    if isinstance(model, rgen.MoserFlow):
+        return model.ratio
+    return model.log_prob
 
 
-def main():
-    parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--steps", type=count, default=1000)
-    parser.add_argument("--method", choices=METHODS, nargs="+", default=list(METHODS))
-    parser.add_argument("--output", help="a file of JSON lines, to go on from")
-    args = parser.parse_args()
-    case = "method", "steps"
-    results = Results(args.output, case)
+def line(method, steps):
     init_key, train_key, key = jr.split(jr.key(0), 3)
     data = rgen.datasets.populated_places()
     points = rgen.datasets.minibatch(key, data, POINTS)
-    keys = jr.split(key, POINTS)
-    for line in results.todo((name, args.steps) for name in args.method):
-        law, loss = METHODS[line["method"]](init_key)
-        batches = minibatches(data, BATCH)
-        law, _, _ = train(law, loss, batches, train_key, steps=args.steps)
-        law = counted(law)
-        gradient = partial(_gradient, loss, law, train_key)
-        results.write(
-            **line,
-            training=mean_passes(gradient, points),
-            density=mean_passes(density_of(law), points),
-            sample=mean_passes(law.sample, keys),
-        )
+    model, loss = METHODS[method](init_key)
+    batches = minibatches(data, BATCH)
+    model = counted(train(model, loss, batches, train_key, steps=steps).model)
+    return dict(
+        training=mean_passes(partial(_gradient, loss, model, train_key), points),
+        density=mean_passes(density_of(model), points),
+        sample=mean_passes(model.sample, jr.split(key, POINTS)),
+    )
 
 
-def _gradient(loss, law, key, x):
-    return eqx.filter_grad(loss)(law, x[None], key)
+def _gradient(loss, model, key, x):
+    return eqx.filter_grad(loss)(model, x[None], key)
+
+
+EXPERIMENT = Experiment(
+    (
+        Option("method", tuple(METHODS), choices=METHODS),
+        Option("steps", (1000,), read=count),
+    ),
+    line,
+)
 
 
 if __name__ == "__main__":
-    main()
+    run(EXPERIMENT, __doc__)

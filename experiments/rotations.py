@@ -5,12 +5,9 @@
     python -m experiments.rotations --components 16 32 64 --method rsgm --output FILE
 
 One line of JSON for each number of components, seed and method. All see fresh draws of
-the target at every step. What the fields say is at `experiments._quality.quality`. With
-`--output` lines are appended to a file, and those that it has are not run again.
+the target at every step. What the fields say is at `experiments._quality.quality`.
 """
 
-import argparse
-import itertools
 from functools import partial
 from typing import Any
 
@@ -21,17 +18,14 @@ import jax.random as jr
 
 import rgen
 
-from ._arguments import count, seed_number
+from ._arguments import count
 from ._exp_wrapped import exp_wrapped as exp_wrapped_model
+from ._losses import flow_matching_loss, score_matching_loss
 from ._moser import floored, moser_loss
 from ._quality import quality
-from ._results import Results, machine
-from ._training import (
-    draws,
-    flow_matching_loss,
-    score_matching_loss,
-    train,
-)
+from ._results import machine
+from ._runner import SEED, Experiment, Option, run
+from ._training import draws, train
 
 
 SO3 = rgen.SpecialOrthogonal(3)
@@ -52,14 +46,14 @@ TOLERANCE: dict[str, Any] = dict(rtol=1e-4, atol=1e-4)
 FLOW = rgen.ProbabilityFlow(**TOLERANCE)
 
 
-def target(components, key):
+def target(n, key):
     """Equal weights, Haar means, scales of precision Gamma(100, 1) in the Frobenius
     norm, which is sqrt(2) times the angle."""
     mean_key, scale_key = jr.split(key)
-    means = jax.vmap(SO3.uniform)(jr.split(mean_key, components))
-    scales = (2 * jr.gamma(scale_key, 100.0, (components,))) ** -0.5
-    laws = eqx.filter_vmap(partial(rgen.WrappedNormal, SO3))(means, scales)
-    return rgen.Mixture(laws, jnp.zeros(components))
+    means = jax.vmap(SO3.uniform)(jr.split(mean_key, n))
+    scales = (2 * jr.gamma(scale_key, 100.0, (n,))) ** -0.5
+    components = eqx.filter_vmap(partial(rgen.WrappedNormal, SO3))(means, scales)
+    return rgen.Mixture(components, jnp.zeros(n))
 
 
 def times(process, key, n):
@@ -71,16 +65,16 @@ def times(process, key, n):
     )
 
 
-# Each method, with networks of a size, returns a law and the seconds of its training.
+# Each method, with networks of a size, returns a `Trained` distribution.
 
 
 def rsgm(truth, size, steps, key):
     init_key, key = jr.split(key)
     process = rgen.Brownian(SO3, rgen.LogUniformSchedule(RESOLUTION, 5.0))
     field = rgen.nn.ScoreField(process, parametrisation=FRAME, key=init_key, **size)
-    law = rgen.ScoreModel(field, process, FLOW, SAMPLER)
+    model = rgen.ScoreModel(field, process, FLOW, SAMPLER)
     loss = eqx.Partial(score_matching_loss, rgen.losses.denoising, times=times)
-    return train(law, loss, draws(truth, BATCH), key, steps=steps, rate=RATE)[:2]
+    return train(model, loss, draws(truth, BATCH), key, steps=steps, rate=RATE)
 
 
 def exp_wrapped(truth, size, steps, key):
@@ -91,22 +85,22 @@ def exp_wrapped(truth, size, steps, key):
 def flow_matching(truth, size, steps, key):
     init_key, key = jr.split(key)
     field = _flow_field(size, init_key)
-    law = rgen.Flow(rgen.Uniform(SO3), field, **TOLERANCE)
+    model = rgen.Flow(rgen.Uniform(SO3), field, **TOLERANCE)
     draw = draws(truth, BATCH)
-    return train(law, flow_matching_loss, draw, key, steps=steps, rate=RATE)[:2]
+    return train(model, flow_matching_loss, draw, key, steps=steps, rate=RATE)
 
 
 def moser_flow(truth, size, steps, key):
     init_key, key = jr.split(key)
     field = _flow_field(size, init_key)
-    law = rgen.MoserFlow(SO3, field, **TOLERANCE)
+    model = rgen.MoserFlow(SO3, field, **TOLERANCE)
     draw = draws(truth, BATCH)
     # Fewer, for each costs about eight times as much as one of the others.
     steps = max(1, steps // 8)
     uniform = rgen.Uniform(SO3)
     loss = partial(moser_loss, lambda x: uniform)
-    law, seconds, _ = train(law, loss, draw, key, steps=steps)
-    return floored(law, uniform), seconds
+    trained = train(model, loss, draw, key, steps=steps)
+    return trained._replace(model=floored(trained.model, uniform))
 
 
 def _flow_field(size, key):
@@ -122,31 +116,29 @@ METHODS = {
 }
 
 
-def main():
-    parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--components", type=count, nargs="+", default=[16, 32, 64])
-    parser.add_argument("--seed", type=seed_number, nargs="+", default=[0])
-    parser.add_argument("--steps", type=count, default=STEPS)
-    parser.add_argument("--method", choices=METHODS, nargs="+", default=["rsgm"])
-    parser.add_argument("--output", help="a file of JSON lines, to go on from")
-    args = parser.parse_args()
-    case = "method", "components", "seed", "steps"
-    results = Results(args.output, case)
-    cases = itertools.product(args.method, args.components, args.seed, [args.steps])
-    for line in results.todo(cases):
-        name, components, seed, steps = line.values()
-        target_key, train_key, test_key = jr.split(jr.key(seed), 3)
-        truth = target(components, target_key)
-        method, size = METHODS[name]
-        law, seconds = method(truth, size, steps, train_key)
-        results.write(
-            **line,
-            setting=size,
-            **machine(),
-            train_seconds=round(seconds, 1),
-            **quality(law, truth, rgen.Uniform(SO3), test_key),
-        )
+def line(method, components, seed, steps):
+    target_key, train_key, test_key = jr.split(jr.key(seed), 3)
+    truth = target(components, target_key)
+    train_model, size = METHODS[method]
+    trained = train_model(truth, size, steps, train_key)
+    return dict(
+        setting=size,
+        **machine(),
+        train_seconds=round(trained.seconds, 1),
+        **quality(trained.model, truth, rgen.Uniform(SO3), test_key),
+    )
+
+
+EXPERIMENT = Experiment(
+    (
+        Option("method", ("rsgm",), choices=METHODS),
+        Option("components", (16, 32, 64), read=count),
+        SEED,
+        Option("steps", (STEPS,), read=count),
+    ),
+    line,
+)
 
 
 if __name__ == "__main__":
-    main()
+    run(EXPERIMENT, __doc__)

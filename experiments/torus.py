@@ -5,16 +5,13 @@ normal on the torus T^n (section 6 of De Bortoli et al. 2022).
     python -m experiments.torus --method denoising sliced moser_flow --output FILE
 
 The target has a scale of 0.2 radians and a uniform mean, and fresh draws at every step.
-The first three methods are score-based models with those losses. One line of JSON for
+The first four methods are score-based models with those losses. One line of JSON for
 each method, dimension and seed: `gap_per_dim` is the mean of log p - log q over 1,024
 test draws, divided by n, and `nll_per_dim` what it adds to the entropy of the target,
 -0.1905; `step_ms` is the median time of a training step. Densities take the exact
-divergence up to n = 10, and Hutchinson's estimate from there on. With `--output` lines
-are appended to a file, and those that it has are not run again.
+divergence up to n = 10, and Hutchinson's estimate from there on.
 """
 
-import argparse
-import itertools
 import math
 from functools import partial
 from typing import Any
@@ -26,10 +23,12 @@ import jax.random as jr
 
 import rgen
 
-from ._arguments import count, seed_number
+from ._arguments import count
+from ._losses import score_matching_loss
 from ._moser import floor_mass, floored, moser_loss, near_and_everywhere
-from ._results import Results, machine
-from ._training import draws, log_probs, score_matching_loss, train
+from ._results import machine
+from ._runner import SEED, Experiment, Option, run
+from ._training import draws, log_probs, train
 
 
 SCALE = 0.2
@@ -103,20 +102,21 @@ def score_model(loss, weight, truth, steps, key):
     flow = rgen.ProbabilityFlow(rtol=1e-4, atol=1e-4)
     exact = truth.manifold.dim <= EXACT_UP_TO
     divergence = rgen.ExactDivergence() if exact else rgen.HutchinsonDivergence()
-    law = rgen.ScoreModel(field, process, flow, divergence=divergence)
+    model = rgen.ScoreModel(field, process, flow, divergence=divergence)
     loss = eqx.Partial(score_matching_loss, loss, weight=weight)
-    return train(law, loss, draws(truth, BATCH), key, steps=steps)
+    return train(model, loss, draws(truth, BATCH), key, steps=steps)
 
 
 def moser_flow(truth, steps, key):
     init_key, harmonic_key, near_key, key = jr.split(key, 4)
     field = rgen.nn.FlowField(truth.manifold, key=init_key, **SIZE)
     field = with_harmonics(field, harmonic_key)
-    law = rgen.MoserFlow(truth.manifold, field)
+    model = rgen.MoserFlow(truth.manifold, field)
     near = partial(_near, truth.manifold)
     draw = draws(truth, BATCH)
-    law, *times = train(law, partial(moser_loss, near), draw, key, steps=steps)
-    return floored(law, near(draw(near_key))), *times
+    trained = train(model, partial(moser_loss, near), draw, key, steps=steps)
+    proposal = near(draw(near_key))
+    return trained._replace(model=floored(trained.model, proposal))
 
 
 def _near(torus, x):
@@ -132,47 +132,45 @@ METHODS = {
 }
 
 
-def quality(law, truth, key):
+def quality(model, truth, key):
     test_key, density_key = jr.split(key)
     x = draws(truth, TEST)(test_key)
-    if isinstance(law, rgen.ScoreModel):
-        found = log_probs(law.log_prob, x, jr.split(density_key, TEST))
+    if isinstance(model, rgen.ScoreModel):
+        found = log_probs(model.log_prob, x, jr.split(density_key, TEST))
     else:
-        found = log_probs(law.log_prob, x)
+        found = log_probs(model.log_prob, x)
     gap = (log_probs(truth.log_prob, x) - found) / truth.manifold.dim
     mean = float(jnp.mean(gap))
     return dict(
         nll_per_dim=round(ENTROPY + mean, 4),
         gap_per_dim=round(mean, 4),
         gap_error=round(float(jnp.std(gap)) / TEST**0.5, 4),
-        **floor_mass(law),
+        **floor_mass(model),
     )
 
 
-def main():
-    parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--dim", type=count, nargs="+", default=[1, 2, 5, 10])
-    parser.add_argument("--seed", type=seed_number, nargs="+", default=[0])
-    parser.add_argument("--steps", type=count, default=6000)
-    parser.add_argument("--method", choices=METHODS, nargs="+", default=["denoising"])
-    parser.add_argument("--output", help="a file of JSON lines, to go on from")
-    args = parser.parse_args()
-    case = "method", "dim", "seed", "steps"
-    results = Results(args.output, case)
-    cases = itertools.product(args.method, args.dim, args.seed, [args.steps])
-    for line in results.todo(cases):
-        name, dim, seed, _ = line.values()
-        target_key, train_key, test_key = jr.split(jr.key(seed), 3)
-        truth = target(dim, target_key)
-        law, seconds, step_ms = METHODS[name](truth, args.steps, train_key)
-        results.write(
-            **line,
-            **machine(),
-            train_seconds=round(seconds, 1),
-            step_ms=round(step_ms, 2),
-            **quality(law, truth, test_key),
-        )
+def line(method, dim, seed, steps):
+    target_key, train_key, test_key = jr.split(jr.key(seed), 3)
+    truth = target(dim, target_key)
+    trained = METHODS[method](truth, steps, train_key)
+    return dict(
+        **machine(),
+        train_seconds=round(trained.seconds, 1),
+        step_ms=round(trained.step_ms, 2),
+        **quality(trained.model, truth, test_key),
+    )
+
+
+EXPERIMENT = Experiment(
+    (
+        Option("method", ("denoising",), choices=METHODS),
+        Option("dim", (1, 2, 5, 10), read=count),
+        SEED,
+        Option("steps", (6000,), read=count),
+    ),
+    line,
+)
 
 
 if __name__ == "__main__":
-    main()
+    run(EXPERIMENT, __doc__)

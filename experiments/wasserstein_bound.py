@@ -1,5 +1,5 @@
-r"""The Wasserstein-1 error of the sampled law, with an exact score, against the three
-terms of its bound (De Bortoli et al. 2022, Theorem 4.1, or 2 in the proceedings),
+r"""The Wasserstein-1 error of samples, with an exact score, against the three terms of
+its bound (De Bortoli et al. 2022, Theorem 4.1, or 2 in the proceedings),
 
     W1 <= C (exp(-lambda_1 T) + sqrt(T / 2) M + exp(T) sqrt(gamma)):
 
@@ -8,19 +8,18 @@ the time T of the noise, the size M of an error of the score, the step gamma.
     python -m experiments.wasserstein_bound --manifold circle --output FILE
 
 The data are a heat kernel of variance 0.25 around the origin, whose score is known at
-all times, and the planted error points away from the origin everywhere. So all laws are
-symmetric around the origin, and their distance is that of the laws of one number, the
-distance to the origin: mass need only move along geodesics through the origin, and a
-function of the distance to the origin is a test function. It is found from 32,768 draws
-by the geodesic random walk, and the distribution function of the data. `noise` is what
-it would be, in the mean, of as many draws of the data. One line of JSON for each point
-of each sweep. With `--output` lines are appended to a file, and those that it has are
-not run again.
+all times, and the planted error points away from the origin everywhere. All
+distributions are therefore symmetric around the origin, and their distance is that of
+one number, the distance to the origin: mass need only move along geodesics through the
+origin, and a function of the distance to the origin is a test function. It is computed
+from 32,768 samples of the geodesic random walk and the distribution function of the
+data. `noise` is its mean for as many samples of the data. One line of JSON for each
+point of each sweep.
 """
 
-import argparse
 import math
 from collections.abc import Callable
+from functools import cache
 
 import equinox as eqx
 import jax
@@ -30,11 +29,11 @@ import numpy as np
 
 import rgen
 
-from ._results import Results
+from ._runner import Experiment, Option, run
 
 
 VARIANCE = 0.25
-DRAWS = 2**15
+SAMPLES = 2**15
 # With the area of a sphere around the origin, up to a constant, as a function of its
 # radius.
 MANIFOLDS: dict[str, tuple[rgen.AbstractManifold, Callable]] = {
@@ -72,10 +71,10 @@ class PlantedScore(eqx.Module):
 
 
 def radii(manifold, point, key):
-    _, time, steps, error = point
+    time, steps, error = point
     process = rgen.Brownian(manifold, rgen.ConstantSchedule(t0=0.0, t1=time))
     score = PlantedScore(process, jnp.array(error))
-    x = rgen.sample(score, process, key, DRAWS, rgen.ReverseSDE(steps))
+    x = rgen.sample(score, process, key, SAMPLES, rgen.ReverseSDE(steps))
     return _radii(manifold, x)
 
 
@@ -85,7 +84,7 @@ def _radii(manifold, x):
 
 
 class Radial:
-    """The law of the distance to the origin, for the data, on a grid."""
+    """The distribution, on a grid, of the distance of the data to the origin."""
 
     def __init__(self, manifold, area):
         self.r = np.linspace(0, math.pi, 4001)
@@ -106,35 +105,38 @@ class Radial:
         return float(np.trapezoid(np.abs(empirical - self.cdf), self.r))
 
     def noise(self, n):
-        """The mean distance of `n` draws of the law itself, for large `n`."""
+        """The mean distance of `n` samples of the data, for large `n`."""
         spread = np.sqrt(self.cdf * (1 - self.cdf) / n)
         return float(np.trapezoid(math.sqrt(2 / math.pi) * spread, self.r))
 
 
-def main():
-    parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--manifold", choices=MANIFOLDS, nargs="+", default=["circle"])
-    parser.add_argument("--sweep", choices=SWEEPS, nargs="+", default=list(SWEEPS))
-    parser.add_argument("--output", help="a file of JSON lines, to go on from")
-    args = parser.parse_args()
-    case = "manifold", "sweep", "time", "steps", "error"
-    results = Results(args.output, case)
-    for name in args.manifold:
-        manifold, area = MANIFOLDS[name]
-        law = Radial(manifold, area)
-        # The number of a point, and its key, are the same in any choice of sweeps.
-        points = [(s, *point) for s in SWEEPS for point in SWEEPS[s]]
-        for i, point in enumerate(points):
-            line = dict(zip(case, (name, *point), strict=True))
-            if point[0] not in args.sweep or not results.missing(**line):
-                continue
-            drawn = radii(manifold, point, jr.fold_in(jr.key(0), i))
-            results.write(
-                **line,
-                w1=round(law.distance(drawn), 5),
-                noise=round(law.noise(DRAWS), 5),
-            )
+@cache
+def radial(manifold: str) -> Radial:
+    return Radial(*MANIFOLDS[manifold])
+
+
+def line(manifold, sweep, time, steps, error):
+    point = time, steps, error
+    # The number of a point, and its key, are the same in any choice of sweeps.
+    points = [(s, *point) for s in SWEEPS for point in SWEEPS[s]]
+    key = jr.fold_in(jr.key(0), points.index((sweep, *point)))
+    data = radial(manifold)
+    sampled = radii(MANIFOLDS[manifold][0], point, key)
+    return dict(
+        w1=round(data.distance(sampled), 5), noise=round(data.noise(SAMPLES), 5)
+    )
+
+
+EXPERIMENT = Experiment(
+    (
+        Option("manifold", ("circle",), choices=MANIFOLDS),
+        Option("sweep", tuple(SWEEPS), choices=SWEEPS),
+    ),
+    line,
+    point=("time", "steps", "error"),
+    points=lambda manifold, sweep: SWEEPS[sweep],
+)
 
 
 if __name__ == "__main__":
-    main()
+    run(EXPERIMENT, __doc__)

@@ -1,7 +1,7 @@
 import json
 import math
 import re
-import sys
+from functools import partial
 from unittest.mock import Mock
 
 import equinox as eqx
@@ -21,6 +21,7 @@ from experiments._passes import Counted, passes
 from experiments._published import EARTH
 from experiments._report import _bound, _earth, _lines, _tables
 from experiments._results import Results, read
+from experiments._runner import run
 from experiments._training import train
 
 
@@ -516,16 +517,17 @@ def test_a_cell_of_a_table_is_one_command(
     benchmark, arguments, size, tmp_path, monkeypatch, two_places
 ):
     path = tmp_path / "lines.jsonl"
-    argv = ["benchmark", *arguments.split(), "--output", str(path)]
-    monkeypatch.setattr(sys, "argv", argv)
-    benchmark.main()
+    again = partial(
+        run, benchmark.EXPERIMENT, None, [*arguments.split(), "--output", str(path)]
+    )
+    again()
     before = path.read_text()
     lines = read(path)
     assert len(lines) == size
     value = "test_nll" if benchmark is earth else "nll_per_dim"
     assert all(math.isfinite(line[value]) for line in lines)
     # Again, it finds all of its lines.
-    benchmark.main()
+    again()
     assert path.read_text() == before
 
 
@@ -543,12 +545,9 @@ def test_a_cell_of_a_table_is_one_command(
         (rotations, "--components few", "--components: .*, got few"),
     ],
 )
-def test_arguments_that_make_no_sense(
-    benchmark, arguments, message, monkeypatch, capsys
-):
-    monkeypatch.setattr(sys, "argv", ["benchmark", *arguments.split()])
+def test_arguments_that_make_no_sense(benchmark, arguments, message, capsys):
     with pytest.raises(SystemExit):
-        benchmark.main()
+        run(benchmark.EXPERIMENT, None, arguments.split())
     assert re.search(message, capsys.readouterr().err)
 
 

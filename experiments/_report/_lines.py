@@ -5,9 +5,9 @@ from collections import defaultdict
 from collections.abc import Callable
 from typing import NamedTuple
 
+from .. import earth, hyperbolic, passes, rotations, torus, wasserstein_bound
 from .._results import cases
-from ..earth import RESOLUTION, default_setting
-from ..rotations import METHODS, STEPS as ROTATIONS_STEPS
+from .._runner import Experiment
 
 
 ROOT = pathlib.Path(__file__).parents[2]
@@ -15,10 +15,10 @@ RESULTS = ROOT / "experiments" / "results"
 
 
 class File(NamedTuple):
-    """The fields that tell the lines of a file apart, those that hold a number, and
-    what a line of the default settings has."""
+    """The experiment that a file is of, the fields that hold a number, and what a line
+    of the default settings has."""
 
-    case: tuple[str, ...]
+    experiment: Experiment
     numbers: tuple[str, ...]
     default: Callable[[dict], dict] = lambda line: {}
 
@@ -35,45 +35,37 @@ QUALITY = (
     "train_seconds",
     "cores",
 )
+LIKELIHOOD = "test_nll", "train_seconds", "cores"
+
+
+def earth_default(line: dict) -> dict:
+    case = line["dataset"], line["protocol"], line["resolution"]
+    return {"steps": None, "setting": earth.default_setting(*case)._asdict()}
+
+
+def rotations_default(line: dict) -> dict:
+    _, size = rotations.METHODS[line["method"]]
+    return {"steps": rotations.STEPS, "setting": size}
+
+
 FILES = {
     "earth": File(
-        ("method", "dataset", "protocol", "seed"),
-        ("test_nll", "train_seconds", "cores"),
-        lambda line: {
-            "steps": None,
-            "resolution": RESOLUTION,
-            "setting": default_setting(line["dataset"], line["protocol"])._asdict(),
-        },
+        earth.EXPERIMENT,
+        LIKELIHOOD,
+        lambda line: {"resolution": earth.RESOLUTION, **earth_default(line)},
     ),
-    "earth_resolutions": File(
-        ("method", "dataset", "protocol", "seed", "resolution"),
-        ("test_nll", "train_seconds", "cores"),
-        lambda line: {
-            "steps": None,
-            "setting": default_setting(
-                line["dataset"], line["protocol"], line["resolution"]
-            )._asdict(),
-        },
-    ),
-    "rotations": File(
-        ("method", "components", "seed"),
-        QUALITY,
-        lambda line: {"steps": ROTATIONS_STEPS, "setting": METHODS[line["method"]][1]},
-    ),
+    "earth_resolutions": File(earth.EXPERIMENT, LIKELIHOOD, earth_default),
+    "rotations": File(rotations.EXPERIMENT, QUALITY, rotations_default),
     "torus": File(
-        ("method", "dim", "seed"),
+        torus.EXPERIMENT,
         ("nll_per_dim", "gap_error", "step_ms"),
         lambda _: {"steps": 6000},
     ),
-    # Of runs that are too dear: nothing but the time of a step is taken from these.
-    "torus_times": File(
-        ("method", "dim", "seed"), ("step_ms",), lambda _: {"steps": 8}
-    ),
-    "hyperbolic": File(("method", "seed"), QUALITY, lambda _: {"steps": None}),
-    "passes": File(("method",), (), lambda _: {"steps": 1000}),
-    "wasserstein_bound": File(
-        ("manifold", "sweep", "time", "steps", "error"), ("w1", "noise")
-    ),
+    # Runs that are too expensive: only the time of a step is taken from these.
+    "torus_times": File(torus.EXPERIMENT, ("step_ms",), lambda _: {"steps": 8}),
+    "hyperbolic": File(hyperbolic.EXPERIMENT, QUALITY, lambda _: {"steps": None}),
+    "passes": File(passes.EXPERIMENT, (), lambda _: {"steps": 1000}),
+    "wasserstein_bound": File(wasserstein_bound.EXPERIMENT, ("w1", "noise")),
 }
 
 
@@ -83,7 +75,7 @@ def lines(name: str) -> list[dict]:
     file, path = FILES[name], RESULTS / f"{name}.jsonl"
     if not path.exists():
         raise ValueError(f"expected the results {path}, got no such file.")
-    found = list(cases(path, file.case).values())
+    found = list(cases(path, file.experiment.case).values())
     if not found:
         raise ValueError(f"{path}: expected lines, got none. Is it cut off?")
     for number, line in enumerate(found, 1):
