@@ -29,15 +29,16 @@ def drift(manifold, x):
 
 
 def with_diffrax(manifold):
-    process = rgen.Brownian(manifold, rgen.ConstantSchedule())
     solver = rgen.GeodesicRandomWalk(manifold)
     times = jnp.linspace(0.0, 1.0, STEPS + 1)
     term = diffrax.ODETerm(lambda t, y, args: drift(manifold, y))
 
     def one(x0, key):
-        path = rgen.BrownianGrid(manifold.noise_shape, 0.0, 1.0, STEPS, key)
+        path = rgen.BrownianGrid(
+            manifold.noise_shape, jnp.linspace(0.0, 1.0, STEPS + 1), key
+        )
         solution = diffrax.diffeqsolve(
-            diffrax.MultiTerm(term, rgen.NoiseTerm(process, path)),
+            diffrax.MultiTerm(term, rgen.NoiseTerm(manifold, jnp.ones_like, path)),
             solver,
             times[0],
             times[-1],

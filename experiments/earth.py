@@ -50,7 +50,9 @@ DATASETS = {
 }
 RESOLUTION = 1e-5
 BATCH = 512
-FLOW = rgen.ProbabilityFlow(rtol=1e-4, atol=1e-4)
+FLOW = rgen.ProbabilityFlow(
+    stepsize_controller=diffrax.PIDController(rtol=1e-4, atol=1e-4)
+)
 # By data set: most fires are in clumps that a network takes long to fit, and on floods
 # networks soon fit noise.
 MEMBERS = {"volcano": 3, "earthquake": 3, "flood": 6, "fire": 3}
@@ -284,10 +286,10 @@ def blur(model):
     data are blurred by."""
     if isinstance(model, Floored):
         assert isinstance(model.flow.field, rgen.nn.FlowField)
-        return dict(blur=model.flow.field.features.v_min)
+        return dict(blur=model.flow.field.v_min)
     if isinstance(model, rgen.ScoreModel):
         schedule = model.process.schedule
-        return dict(blur=float(f"{schedule.integral(jnp.array(schedule.t0)):.3g}"))
+        return dict(blur=float(f"{schedule.variance(jnp.array(schedule.t0)):.3g}"))
     return {}
 
 

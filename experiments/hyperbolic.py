@@ -35,7 +35,9 @@ RESOLUTION = 4e-4
 BATCH = 512
 STEPS = 6000
 SIZE: dict[str, Any] = dict(width=128, depth=3, frequencies=128, max_frequency=10.0)
-FLOW = rgen.ProbabilityFlow(rtol=1e-4, atol=1e-4)
+FLOW = rgen.ProbabilityFlow(
+    stepsize_controller=diffrax.PIDController(rtol=1e-4, atol=1e-4)
+)
 SAMPLER = rgen.ReverseSDE(steps=100)
 PRIOR = rgen.WrappedNormal(PLANE, PLANE.origin, 1.0)
 

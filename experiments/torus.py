@@ -99,7 +99,9 @@ def score_model(loss, weight, truth, steps, key):
     process = rgen.Brownian(truth.manifold, schedule)
     field = rgen.nn.ScoreField(process, key=init_key, **SIZE)
     field = with_harmonics(field, harmonic_key)
-    flow = rgen.ProbabilityFlow(rtol=1e-4, atol=1e-4)
+    flow = rgen.ProbabilityFlow(
+        stepsize_controller=diffrax.PIDController(rtol=1e-4, atol=1e-4)
+    )
     exact = truth.manifold.dim <= EXACT_UP_TO
     divergence = rgen.ExactDivergence() if exact else rgen.HutchinsonDivergence()
     model = rgen.ScoreModel(field, process, flow, divergence=divergence)

@@ -63,7 +63,7 @@ class PlantedScore(eqx.Module):
     def __call__(self, x, t):
         manifold = self.process.manifold
         origin = manifold.origin
-        v = VARIANCE + self.process.schedule.integral(t)
+        v = VARIANCE + self.process.schedule.variance(t)
         score = rgen.heat_kernel(manifold).score(origin, x, v)
         inwards = manifold.log(x, origin)
         length = manifold.norm(x, inwards)
@@ -74,7 +74,8 @@ def radii(manifold, point, key):
     time, steps, error = point
     process = rgen.Brownian(manifold, rgen.ConstantSchedule(t0=0.0, t1=time))
     score = PlantedScore(process, jnp.array(error))
-    x = rgen.sample(score, process, key, SAMPLES, rgen.ReverseSDE(steps))
+    model = rgen.ScoreModel(score, process, rgen.ReverseSDE(steps))
+    x = rgen.sample(model, key, SAMPLES)
     return _radii(manifold, x)
 
 

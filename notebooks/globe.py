@@ -130,11 +130,15 @@ score = eqx.tree_deserialise_leaves(outputs / "globe.eqx", make_field(key=init_k
 # resolution, are fitted to the validation points. The mixture is a strong baseline.
 
 # %%
-flow = rgen.ProbabilityFlow(rtol=1e-4, atol=1e-4)
+flow = rgen.ProbabilityFlow(
+    stepsize_controller=diffrax.PIDController(rtol=1e-4, atol=1e-4)
+)
 mixture = rgen.fit_kernel_mixture(train, validation, resolution)
 mixture_log_prob = eqx.filter_jit(partial(jax.lax.map, mixture.log_prob, batch_size=64))
 nll = {
-    "rgen": -float(jnp.mean(rgen.log_prob(score, process, test, flow))),
+    "rgen": -float(
+        jnp.mean(rgen.log_prob(rgen.ScoreModel(score, process, flow=flow), test))
+    ),
     "kernel mixture": -float(jnp.mean(mixture_log_prob(test))),
     "uniform": sphere.log_volume,
 }
@@ -146,18 +150,20 @@ for name, value in nll.items():
 # ## Samples, and a picture
 
 # %%
-samples = rgen.sample(score, process, sample_key, len(test))
+samples = rgen.sample(rgen.ScoreModel(score, process), sample_key, len(test))
 
 # %%
 plot = rgen.plot
 world = plot.Mollweide()
-coarse = rgen.ProbabilityFlow(rtol=1e-3, atol=1e-3)
+coarse = rgen.ProbabilityFlow(
+    stepsize_controller=diffrax.PIDController(rtol=1e-3, atol=1e-3)
+)
 grid = plot.grid(world, pixels=80)
 
 figure = plt.figure(figsize=(11, 9.5), layout="constrained")
 axes = figure.subplot_mosaic([["density"] * 2, ["samples", "held out"]])
 plot.frame(axes["density"], world)
-log_density = rgen.log_prob(score, process, grid, coarse)
+log_density = rgen.log_prob(rgen.ScoreModel(score, process, flow=coarse), grid)
 image = plot.density(axes["density"], world, log_density, pixels=80)
 plot.coastlines(axes["density"], world)
 plot.color_bar(axes["density"], image)

@@ -7,12 +7,19 @@ from . import (
     nn as nn,
     plot as plot,
 )
+from ._batch import (
+    log_prob as log_prob,
+    log_prob_and_cost as log_prob_and_cost,
+    sample as sample,
+    sample_and_cost as sample_and_cost,
+)
 from ._chart import (
     AbstractChart as AbstractChart,
     ExponentialChart as ExponentialChart,
     StereographicChart as StereographicChart,
 )
 from ._check import check_points as check_points
+from ._cost import Cost as Cost
 from ._distribution import (
     AbstractDistribution as AbstractDistribution,
     Gibbs as Gibbs,
@@ -20,6 +27,7 @@ from ._distribution import (
     Kent as Kent,
     KernelMixture as KernelMixture,
     Mixture as Mixture,
+    ProductDistribution as ProductDistribution,
     Uniform as Uniform,
     VonMisesFisher as VonMisesFisher,
     WrappedNormal as WrappedNormal,
@@ -33,11 +41,14 @@ from ._divergence import (
     HutchinsonDivergence as HutchinsonDivergence,
 )
 from ._kernel import (
-    AbstractHeatKernel as AbstractHeatKernel,
+    AbstractKernel as AbstractKernel,
+    AbstractSeriesKernel as AbstractSeriesKernel,
     EuclideanHeatKernel as EuclideanHeatKernel,
     HyperbolicHeatKernel as HyperbolicHeatKernel,
-    PowerHeatKernel as PowerHeatKernel,
-    ProductHeatKernel as ProductHeatKernel,
+    OrnsteinUhlenbeckKernel as OrnsteinUhlenbeckKernel,
+    PowerKernel as PowerKernel,
+    ProductKernel as ProductKernel,
+    RandomWalkKernel as RandomWalkKernel,
     SpecialOrthogonalHeatKernel as SpecialOrthogonalHeatKernel,
     SphereHeatKernel as SphereHeatKernel,
     TorusHeatKernel as TorusHeatKernel,
@@ -57,24 +68,23 @@ from ._manifold import (
     Torus as Torus,
 )
 from ._model import (
+    AbstractModel as AbstractModel,
     Flow as Flow,
     MoserFlow as MoserFlow,
     Pushforward as Pushforward,
     ScoreModel as ScoreModel,
-    log_prob as log_prob,
-    log_prob_evaluations as log_prob_evaluations,
 )
 from ._process import (
     AbstractProcess as AbstractProcess,
     Brownian as Brownian,
     Langevin as Langevin,
     OrnsteinUhlenbeck as OrnsteinUhlenbeck,
+    ProductProcess as ProductProcess,
 )
 from ._sampler import (
     AbstractSampler as AbstractSampler,
     ProbabilityFlow as ProbabilityFlow,
     ReverseSDE as ReverseSDE,
-    sample as sample,
 )
 from ._schedule import (
     AbstractSchedule as AbstractSchedule,
@@ -82,20 +92,17 @@ from ._schedule import (
     ConstantSchedule as ConstantSchedule,
     LinearSchedule as LinearSchedule,
     LogUniformSchedule as LogUniformSchedule,
+    ProductSchedule as ProductSchedule,
 )
 from ._solver import (
     BrownianGrid as BrownianGrid,
     GeodesicInterpolation as GeodesicInterpolation,
     GeodesicRandomWalk as GeodesicRandomWalk,
-)
-from ._target import (
-    AbstractTarget as AbstractTarget,
-    Exact as Exact,
-    Truncated as Truncated,
-    Varadhan as Varadhan,
+    NoiseTerm as NoiseTerm,
 )
 from ._term import (
-    NoiseTerm as NoiseTerm,
+    density_term as density_term,
+    flow_term as flow_term,
     forward_sde as forward_sde,
     probability_flow as probability_flow,
     reverse_sde as reverse_sde,

@@ -1,18 +1,18 @@
+from typing import Any
+
 import equinox as eqx
 import jax
 import jax.numpy as jnp
 import numpy as np
 from jax.core import Tracer
-from jaxtyping import Array, Bool, Shaped
+from jaxtyping import Array, Bool
 
 from ._manifold import AbstractManifold
 from ._typing import Floating, typed
 
 
 @typed
-def check_points(
-    manifold: AbstractManifold, x: Shaped[Array | np.ndarray, "..."]
-) -> Floating[Array, "..."]:
+def check_points(manifold: AbstractManifold, x: Any) -> Floating[Array, "..."]:
     """Returns the points `x` as a JAX array, having checked that they are points of
     `manifold`.
 
@@ -22,8 +22,8 @@ def check_points(
     **Arguments:**
 
     - `manifold`: the manifold.
-    - `x`: a batch of points, of shape `(n, *manifold.point_shape)` with `n >= 1`, in
-      float32 or float64. NumPy arrays are taken too.
+    - `x`: a batch of points, of shape `(n, *manifold.point_shape)` with `n >= 1`: an
+        array of JAX or NumPy, or nested lists, in float32, float64 or whole numbers.
 
     **Raises:** a `ValueError` where `x` is empty, has another shape or dtype, holds a
     NaN or an infinity, or holds a point off the manifold, by the default tolerance of
@@ -36,10 +36,11 @@ def check_points(
 
 
 def check_floating(
-    x: Shaped[Array | np.ndarray, "..."], shape: tuple[str | int, ...], what: str
+    x: Any, shape: tuple[str | int, ...], what: str
 ) -> Floating[Array, "..."]:
     """Returns `x` as a JAX array of the given shape, where a string stands for any
     length but 0, of finite floating-point numbers. Else raises a `ValueError`."""
+    x = as_array(x)
     wanted = f"({', '.join(map(str, shape))}{',' if len(shape) == 1 else ''})"
     if not _fits(x.shape, shape):
         raise ValueError(
@@ -60,6 +61,14 @@ def check_floating(
     if not isinstance(points, Tracer):
         _check_finite(points, what)
     return points
+
+
+def as_array(x: Any) -> Array | np.ndarray:
+    """An array of what the batched doors take: arrays, nested lists, whole numbers."""
+    x = x if isinstance(x, Array) else np.asarray(x)
+    if jnp.issubdtype(x.dtype, jnp.integer):
+        return jnp.asarray(x, jnp.result_type(float))
+    return x
 
 
 def _fits(shape: tuple[int, ...], wanted: tuple[str | int, ...]) -> bool:

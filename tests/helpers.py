@@ -40,8 +40,11 @@ COMPACT = [name for name, make in MANIFOLDS.items() if make().compact]
 SCHEDULES = {
     "Constant": rgen.ConstantSchedule,
     "Linear": rgen.LinearSchedule,
-    "LogUniform": rgen.LogUniformSchedule,
-    "Coarse": lambda: rgen.CoarseSchedule(rgen.LogUniformSchedule(), 0.4),
+    "LogUniform": lambda: rgen.LogUniformSchedule(1e-4, 5.0),
+    "Coarse": lambda: rgen.CoarseSchedule(rgen.LogUniformSchedule(1e-4, 5.0), 0.4),
+    "Product": lambda: rgen.ProductSchedule(
+        rgen.LinearSchedule(), rgen.ConstantSchedule()
+    ),
 }
 
 PROCESSES = {
@@ -51,7 +54,9 @@ PROCESSES = {
         rgen.SpecialOrthogonal(3), rgen.LinearSchedule()
     ),
     "Brownian on SO(4)": lambda: rgen.Brownian(
-        rgen.SpecialOrthogonal(4), rgen.LinearSchedule(), steps=20
+        rgen.SpecialOrthogonal(4),
+        rgen.LinearSchedule(),
+        kernel=rgen.RandomWalkKernel(rgen.SpecialOrthogonal(4), steps=20),
     ),
     "Brownian on a product": lambda: rgen.Brownian(
         MANIFOLDS["Product"](), rgen.LinearSchedule()
@@ -68,6 +73,10 @@ PROCESSES = {
     "Ornstein-Uhlenbeck": lambda: rgen.OrnsteinUhlenbeck(
         rgen.Euclidean(3), rgen.LinearSchedule()
     ),
+    "Poses": lambda: rgen.ProductProcess(
+        rgen.Brownian(rgen.SpecialOrthogonal(3), rgen.LogUniformSchedule(1e-3)),
+        rgen.OrnsteinUhlenbeck(rgen.Euclidean(3), rgen.LogUniformSchedule(1e-2)),
+    ),
 }
 
 # Of a manifold.
@@ -75,11 +84,7 @@ SOLVERS = {"GeodesicRandomWalk": rgen.GeodesicRandomWalk}
 
 # Of a score field, a process, a point, a time and a key.
 LOSSES = {
-    "denoising, exact": rgen.losses.denoising,
-    "denoising, truncated": partial(
-        rgen.losses.denoising, target=rgen.Truncated(terms=10)
-    ),
-    "denoising, Varadhan": partial(rgen.losses.denoising, target=rgen.Varadhan()),
+    "denoising": rgen.losses.denoising,
     "denoising_step": partial(rgen.losses.denoising_step, steps=20),
     "implicit, exact": rgen.losses.implicit,
     "implicit, Hutchinson": partial(
@@ -91,14 +96,9 @@ LOSSES = {
 FLOW_LOSSES = {"flow_matching": rgen.losses.flow_matching}
 # Of a process and a time.
 WEIGHTS = {
+    "unit": rgen.losses.unit_weight,
     "likelihood": rgen.losses.likelihood_weight,
     "variance": rgen.losses.variance_weight,
-}
-
-TARGETS = {
-    "Exact": rgen.Exact,
-    "Truncated": lambda: rgen.Truncated(terms=10),
-    "Varadhan": rgen.Varadhan,
 }
 
 DIVERGENCES = {
@@ -117,7 +117,7 @@ PARAMETRISATIONS = {
     "LieAlgebra": rgen.nn.LieAlgebra,
 }
 
-HEAT_KERNELS = {
+KERNELS = {
     "Euclidean(3)": lambda: rgen.EuclideanHeatKernel(rgen.Euclidean(3)),
     "Torus(2)": lambda: rgen.TorusHeatKernel(rgen.Torus(2)),
     "Sphere(1)": lambda: rgen.SphereHeatKernel(rgen.Sphere(1)),
@@ -126,8 +126,10 @@ HEAT_KERNELS = {
     "SO(3)": lambda: rgen.SpecialOrthogonalHeatKernel(rgen.SpecialOrthogonal(3)),
     "Hyperbolic(2)": lambda: rgen.HyperbolicHeatKernel(rgen.Hyperbolic(2)),
     "Hyperbolic(3)": lambda: rgen.HyperbolicHeatKernel(rgen.Hyperbolic(3)),
-    "Product": lambda: rgen.ProductHeatKernel(MANIFOLDS["Product"]()),
-    "Power": lambda: rgen.PowerHeatKernel(MANIFOLDS["Power"]()),
+    "Ornstein-Uhlenbeck": lambda: rgen.OrnsteinUhlenbeckKernel(rgen.Euclidean(3)),
+    "Product": lambda: rgen.heat_kernel(MANIFOLDS["Product"]()),
+    "Power": lambda: rgen.heat_kernel(MANIFOLDS["Power"]()),
+    "RandomWalk": lambda: rgen.RandomWalkKernel(rgen.Sphere(2), steps=5),
     "Truncated": lambda: rgen.TruncatedHeatKernel(rgen.Sphere(2), 10),
     "Varadhan": lambda: rgen.VaradhanHeatKernel(rgen.Sphere(2)),
 }
@@ -143,8 +145,11 @@ DISTRIBUTIONS = {
         ),
         jnp.zeros(4),
     ),
+    "Product": lambda: rgen.ProductDistribution(
+        rgen.Uniform(rgen.Sphere(2)), _wrapped_normal(rgen.SpecialOrthogonal(3).origin)
+    ),
     "Kent": lambda: rgen.Kent(jnp.eye(3), 10.0, 3.0),
-    "ScoreModel": lambda: rgen.ScoreModel(_zero, PROCESSES["Brownian on S2"]()),
+    "ScoreModel": lambda: rgen.ScoreModel(_zero, rgen.Brownian(rgen.Sphere(2))),
     "Flow": lambda: rgen.Flow(rgen.Uniform(rgen.Sphere(2)), _zero),
     "MoserFlow": lambda: rgen.MoserFlow(rgen.Sphere(2), _zero),
     "Pushforward": lambda: rgen.Pushforward(
@@ -177,13 +182,12 @@ KINDS = {
     rgen.AbstractSchedule: lambda: [make() for make in SCHEDULES.values()],
     rgen.AbstractProcess: lambda: [make() for make in PROCESSES.values()],
     diffrax.AbstractSolver: lambda: [make(rgen.Sphere(2)) for make in SOLVERS.values()],
-    rgen.AbstractTarget: lambda: [make() for make in TARGETS.values()],
     rgen.AbstractDivergence: lambda: [make() for make in DIVERGENCES.values()],
     rgen.AbstractSampler: lambda: [make() for make in SAMPLERS.values()],
     rgen.nn.AbstractParametrisation: lambda: [
         make() for make in PARAMETRISATIONS.values()
     ],
-    rgen.AbstractHeatKernel: lambda: [make() for make in HEAT_KERNELS.values()],
+    rgen.AbstractKernel: lambda: [make() for make in KERNELS.values()],
     rgen.AbstractDistribution: lambda: [make() for make in DISTRIBUTIONS.values()],
     rgen.AbstractChart: lambda: [make() for make in CHARTS.values()],
 }

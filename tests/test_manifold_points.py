@@ -7,7 +7,6 @@ import math
 import jax
 import jax.numpy as jnp
 import jax.random as jr
-import jaxtyping
 import mpmath
 import numpy as np
 import pytest
@@ -391,7 +390,7 @@ def test_split_and_join_check_shapes():
 
 @pytest.mark.parametrize("make", [lambda: rgen.Sphere(2.5), lambda: rgen.Torus("2")])
 def test_a_dimension_is_an_integer(make):
-    with pytest.raises(jaxtyping.TypeCheckError, match="dim"):
+    with pytest.raises(TypeError, match="dim"):
         make()
 
 

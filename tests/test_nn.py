@@ -33,9 +33,9 @@ def small(process, key, parametrisation=None):
         parametrisation=parametrisation,
         key=key,
     )
-    weight = score.network.last.weight
+    weight = score.field.network.last.weight
     return eqx.tree_at(
-        lambda s: s.network.last.weight, score, jr.normal(key, weight.shape)
+        lambda s: s.field.network.last.weight, score, jr.normal(key, weight.shape)
     )
 
 
@@ -156,7 +156,7 @@ def test_a_new_field_is_zero_and_its_parameters_are_the_networks():
     score = rgen.nn.ScoreField(process, width=16, depth=3, frequencies=8, key=jr.key(0))
     assert (evaluate(score, points(S2, 4), jnp.array(0.3)) == 0).all()
     leaves = jax.tree.leaves(eqx.filter(score, eqx.is_array))
-    network = jax.tree.leaves(eqx.filter(score.network, eqx.is_array))
+    network = jax.tree.leaves(eqx.filter(score.field.network, eqx.is_array))
     # A weight and a bias of each of three hidden layers and of the last.
     assert len(leaves) == len(network) == 8
 
@@ -225,7 +225,7 @@ def test_an_ensemble_is_the_mean_of_its_members():
     # Rounding, in the size of the scores.
     atol = 1e-5 * np.max(np.abs(members))
     np.testing.assert_allclose(s, np.mean(members, axis=0), atol=atol)
-    log_p = rgen.log_prob(ensemble, process, x)
+    log_p = rgen.log_prob(rgen.ScoreModel(ensemble, process), x)
     assert log_p.shape == (4,) and jnp.all(jnp.isfinite(log_p))
 
 

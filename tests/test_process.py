@@ -41,17 +41,17 @@ def test_speed_is_the_derivative_of_the_accumulated_variance(schedule):
     with jax.enable_x64(True):
         t = jnp.linspace(schedule.t0, schedule.t1, 33)
         beta = jax.vmap(schedule.beta)(t)
-        slope = jax.vmap(jax.grad(schedule.integral))(t)
+        slope = jax.vmap(jax.grad(schedule.variance))(t)
         np.testing.assert_allclose(beta, slope, rtol=1e-13)
         assert (beta > 0).all()
-        assert schedule.integral(t[0]) > 0
+        assert schedule.variance(t[0]) > 0
 
 
 def test_variance_accumulates_from_the_data_on():
-    assert rgen.ConstantSchedule(2.5).integral(jnp.array(0.2)) == 0.5
-    assert rgen.LinearSchedule(0.3, 4.0).integral(jnp.array(0.0)) == 0
+    assert rgen.ConstantSchedule(2.5).variance(jnp.array(0.2)) == 0.5
+    assert rgen.LinearSchedule(0.3, 4.0).variance(jnp.array(0.0)) == 0
     log = rgen.LogUniformSchedule(1e-4, 6.0)
-    ends = [log.integral(jnp.array(t)) for t in (log.t0, log.t1)]
+    ends = [log.variance(jnp.array(t)) for t in (log.t0, log.t1)]
     # exp in float32 of a number near 11.
     np.testing.assert_allclose(ends, [1e-4, 6.0], rtol=2e-6)
 
@@ -61,7 +61,7 @@ def test_a_coarse_schedule_is_the_other_from_a_later_time_on():
     coarse = rgen.CoarseSchedule(log, 0.4)
     assert (coarse.t0, coarse.t1) == (0.4, log.t1)
     t = jnp.array(0.7)
-    assert coarse.integral(t) == log.integral(t) and coarse.beta(t) == log.beta(t)
+    assert coarse.variance(t) == log.variance(t) and coarse.beta(t) == log.beta(t)
     for t0 in (-0.1, 1.0):
         with pytest.raises(ValueError, match="expected `t0`"):
             rgen.CoarseSchedule(log, t0)
@@ -109,7 +109,7 @@ def test_ornstein_uhlenbeck_score():
     process = rgen.OrnsteinUhlenbeck(rgen.Euclidean(2), rgen.LinearSchedule())
     with jax.enable_x64(True):
         x0, x, t = jnp.array([1.5, -0.5]), jnp.array([0.2, 0.7]), jnp.array(0.4)
-        v = process.schedule.integral(t)
+        v = process.schedule.variance(t)
         mean, variance = jnp.exp(-v / 2) * x0, 1 - jnp.exp(-v)
         log_normal = lambda x: -jnp.sum((x - mean) ** 2) / (2 * variance)
         score = process.score(x0, x, t)
@@ -172,7 +172,7 @@ def test_drift_is_that_of_the_schedule():
 def test_brownian_motion_without_a_known_kernel():
     # On SO(n) the entries of a rotation are eigenfunctions of eigenvalue (n - 1) / 2 of
     # the generator.
-    process = rgen.Brownian(SO4, UNIT, steps=50)
+    process = rgen.Brownian(SO4, UNIT, kernel=rgen.RandomWalkKernel(SO4, steps=50))
     v, n = 0.4, 2048
     x = draws(process, SO4.origin, v, n)
     mean, error = mean_and_error(jnp.trace(x, axis1=1, axis2=2))
@@ -209,7 +209,9 @@ def test_accumulated_variance_sets_the_law():
         rgen.Brownian(S2, rgen.LogUniformSchedule()),
         rgen.Brownian(rgen.Torus(2), rgen.LogUniformSchedule()),
         rgen.Brownian(rgen.SpecialOrthogonal(3), rgen.LogUniformSchedule()),
-        rgen.Brownian(SO4, rgen.LinearSchedule(), steps=2),
+        rgen.Brownian(
+            SO4, rgen.LinearSchedule(), kernel=rgen.RandomWalkKernel(SO4, steps=2)
+        ),
         rgen.Langevin(rgen.Euclidean(2), rgen.ConstantSchedule(), steps=2),
         rgen.OrnsteinUhlenbeck(rgen.Euclidean(2), rgen.LinearSchedule()),
     ],

@@ -30,7 +30,9 @@ def brownian(manifold):
 def drifting(manifold, field, path):
     """Brownian motion with a drift, as Diffrax terms."""
     drift = diffrax.ODETerm(lambda t, y, args: field(y))
-    return diffrax.MultiTerm(drift, rgen.NoiseTerm(brownian(manifold), path))
+    return diffrax.MultiTerm(
+        drift, rgen.NoiseTerm(manifold, brownian(manifold).schedule.beta, path)
+    )
 
 
 def solve(terms, solver, x0, steps, t0=0.0, t1=1.0, **kwargs):
@@ -49,7 +51,9 @@ def walks(manifold, x0, steps, t, paths, seed=0, terms=None):
         terms = ft.partial(rgen.forward_sde, brownian(manifold))
 
     def one(key):
-        path = rgen.BrownianGrid(manifold.noise_shape, 0.0, t, steps, key)
+        path = rgen.BrownianGrid(
+            manifold.noise_shape, jnp.linspace(0.0, t, steps + 1), key
+        )
         solver = rgen.GeodesicRandomWalk(manifold)
         return solve(terms(path), solver, x0, steps, t1=t).ys[0]
 
@@ -148,7 +152,7 @@ def test_only_the_walk_has_the_right_law_in_any_frame(solver, frame, right):
     columns = frame(x0).shape[1]
 
     def one(key):
-        path = rgen.BrownianGrid((columns,), 0.0, t, steps, key)
+        path = rgen.BrownianGrid((columns,), jnp.linspace(0.0, t, steps + 1), key)
         term = diffrax.ControlTerm(lambda t, y, args: frame(y), path)
         return solve(term, solver, x0, steps, t1=t).ys[0]
 
@@ -173,7 +177,9 @@ def hermite(dim, order):
 
 def one_step(manifold, field, dt, x, normal):
     """One step of the solver, with the given standard normal noise."""
-    path = rgen.BrownianGrid(manifold.noise_shape, 0.0, dt, 1, jr.key(0))
+    path = rgen.BrownianGrid(
+        manifold.noise_shape, jnp.linspace(0.0, dt, 1 + 1), jr.key(0)
+    )
     noise = normal.reshape(1, *manifold.noise_shape)
     path = eqx.tree_at(lambda p: p.increments, path, noise)
     terms = drifting(manifold, field, path)
@@ -293,7 +299,9 @@ def test_dense_output_and_saved_times_are_on_the_manifold(manifold):
 
     @jax.jit
     def run(key):
-        path = rgen.BrownianGrid(manifold.noise_shape, 0.0, t, steps, key)
+        path = rgen.BrownianGrid(
+            manifold.noise_shape, jnp.linspace(0.0, t, steps + 1), key
+        )
         terms = rgen.forward_sde(brownian(manifold), path)
         saveat = diffrax.SaveAt(ts=ts, dense=True)
         solver = rgen.GeodesicRandomWalk(manifold)
@@ -364,7 +372,7 @@ def test_event_is_located_along_a_geodesic():
 
 def test_event_stops_a_random_walk():
     def one(key):
-        path = rgen.BrownianGrid((3,), 0.0, 2.0, 100, key)
+        path = rgen.BrownianGrid((3,), jnp.linspace(0.0, 2.0, 100 + 1), key)
         return solve(
             rgen.forward_sde(brownian(S2), path),
             rgen.GeodesicRandomWalk(S2),
@@ -383,7 +391,7 @@ def test_event_stops_a_random_walk():
 
 
 def test_progress_meter(capfd):
-    path = rgen.BrownianGrid((3,), 0.0, 1.0, 20, jr.key(0))
+    path = rgen.BrownianGrid((3,), jnp.linspace(0.0, 1.0, 20 + 1), jr.key(0))
     terms = rgen.forward_sde(brownian(S2), path)
     solver = rgen.GeodesicRandomWalk(S2)
     meter = diffrax.TextProgressMeter(minimum_increase=0.2)
@@ -411,7 +419,7 @@ def test_gradients_flow_through_a_walk():
     # order h^2 = 1e-10, and of rounding over h = 1e-11.
     with jax.enable_x64(True):
         grid = lambda shape, dtype: rgen.BrownianGrid(
-            shape, 0.0, 1.0, 20, jr.key(5), dtype
+            shape, jnp.linspace(0.0, 1.0, 20 + 1), jr.key(5), dtype
         )
         adjoint = diffrax.RecursiveCheckpointAdjoint()
         f = jax.jit(ft.partial(end_height, 20, adjoint, grid))
@@ -449,7 +457,7 @@ def test_virtual_brownian_tree():
 
 
 def test_backsolve_adjoint_is_refused():
-    path = rgen.BrownianGrid((3,), 0.0, 1.0, 10, jr.key(0))
+    path = rgen.BrownianGrid((3,), jnp.linspace(0.0, 1.0, 10 + 1), jr.key(0))
     terms = rgen.forward_sde(brownian(S2), path)
     adjoint = diffrax.BacksolveAdjoint()
     with pytest.raises(NotImplementedError, match="converges to the Itô solution"):
@@ -457,7 +465,7 @@ def test_backsolve_adjoint_is_refused():
 
 
 def test_control_of_the_wrong_shape():
-    path = rgen.BrownianGrid((2,), 0.0, 1.0, 10, jr.key(0))
+    path = rgen.BrownianGrid((2,), jnp.linspace(0.0, 1.0, 10 + 1), jr.key(0))
     terms = rgen.forward_sde(brownian(S2), path)
     message = r"frame: expected `z` to have shape \(3,\), got \(2,\)"
     with pytest.raises(ValueError, match=message):
@@ -465,7 +473,7 @@ def test_control_of_the_wrong_shape():
 
 
 def test_start_of_the_wrong_shape():
-    path = rgen.BrownianGrid((3,), 0.0, 1.0, 10, jr.key(0))
+    path = rgen.BrownianGrid((3,), jnp.linspace(0.0, 1.0, 10 + 1), jr.key(0))
     terms = rgen.forward_sde(brownian(S2), path)
     message = r"to have shape \(3,\), got \(4, 3\)\. Methods act on one point"
     with pytest.raises(ValueError, match=message):
@@ -473,7 +481,7 @@ def test_start_of_the_wrong_shape():
 
 
 def test_brownian_grid_knows_only_its_steps():
-    path = rgen.BrownianGrid((3,), 0.0, 1.0, 10, jr.key(0))
+    path = rgen.BrownianGrid((3,), jnp.linspace(0.0, 1.0, 10 + 1), jr.key(0))
     with pytest.raises(ValueError, match="only increments over the steps"):
         path.evaluate(jnp.array(0.0))
 
@@ -482,7 +490,7 @@ def test_brownian_grid_increments():
     # Standard normal, scaled by the square root of the step: their mean square has a
     # standard error of sqrt(2 / n).
     steps, size = 64, 256
-    path = rgen.BrownianGrid((size,), 1.0, 3.0, steps, jr.key(8))
+    path = rgen.BrownianGrid((size,), jnp.linspace(1.0, 3.0, steps + 1), jr.key(8))
     times = jnp.linspace(1.0, 3.0, steps + 1)
     increments = jax.vmap(path.evaluate)(times[:-1], times[1:])
     spread = jnp.mean(increments**2) * steps / 2
@@ -503,8 +511,11 @@ def test_backwards_on_the_same_path_returns_to_the_start():
     # In flat space a walk is a sum of increments, whichever way they are added.
     flat = rgen.Euclidean(2)
     process = rgen.Langevin(flat, rgen.ConstantSchedule())
-    path = rgen.BrownianGrid((2,), 0.5, 2.0, 30, jr.key(9))
-    term, solver = rgen.NoiseTerm(process, path), rgen.GeodesicRandomWalk(flat)
+    path = rgen.BrownianGrid((2,), jnp.linspace(0.5, 2.0, 30 + 1), jr.key(9))
+    term, solver = (
+        rgen.NoiseTerm(flat, process.schedule.beta, path),
+        rgen.GeodesicRandomWalk(flat),
+    )
     x0 = jnp.array([1.0, -2.0])
     there = solve(term, solver, x0, 30, t0=0.5, t1=2.0).ys[0]
     back = solve(term, solver, there, 30, t0=2.0, t1=0.5).ys[0]
@@ -517,7 +528,7 @@ def test_a_walk_backwards_has_the_law_of_brownian_motion():
     t, steps = 0.4, 40
 
     def one(key):
-        path = rgen.BrownianGrid((3,), 0.0, t, steps, key)
+        path = rgen.BrownianGrid((3,), jnp.linspace(0.0, t, steps + 1), key)
         terms = rgen.forward_sde(brownian(S2), path)
         solver = rgen.GeodesicRandomWalk(S2)
         saveat = diffrax.SaveAt(ts=jnp.linspace(t, 0.0, 9))

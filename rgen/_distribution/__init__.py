@@ -13,6 +13,7 @@ from ._kernel_mixture import (
     fit_kernel_mixture as fit_kernel_mixture,
 )
 from ._mixture import Mixture as Mixture
+from ._product import ProductDistribution as ProductDistribution
 from ._uniform import Uniform as Uniform
 from ._von_mises_fisher import VonMisesFisher as VonMisesFisher
 from ._wrapped_normal import WrappedNormal as WrappedNormal

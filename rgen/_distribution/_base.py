@@ -3,6 +3,7 @@ import abc
 import equinox as eqx
 import jax.numpy as jnp
 
+from .._cost import Cost, free
 from .._errors import require
 from .._manifold import AbstractManifold
 from .._typing import Key, Point, Scalar
@@ -11,14 +12,15 @@ from .._typing import Key, Point, Scalar
 class AbstractDistribution(eqx.Module):
     r"""A probability distribution on a manifold.
 
-    Both methods concern *one* point. Densities are with respect to the Riemannian
-    volume, in nats. That of a model or a mixture is an error off the manifold; simple
-    distributions trust their points.
+    Its methods concern *one* point: [`rgen.sample`][] and [`rgen.log_prob`][] are the
+    same for batches. Densities are with respect to the Riemannian volume, in nats.
 
     Points that parametrise a distribution, such as a mean, are checked where they
     enter. Where an optimiser moves them off the manifold they are projected onto it
     before use, so that the density integrates to one; centres that are data get no
     gradient.
+
+    A distribution of your own defines `log_prob` and `sample`.
     """
 
     manifold: eqx.AbstractVar[AbstractManifold]
@@ -31,6 +33,17 @@ class AbstractDistribution(eqx.Module):
     @abc.abstractmethod
     def sample(self, key: Key) -> Point:
         r"""A sample of $p$."""
+
+    def log_prob_and_cost(
+        self, x: Point, key: Key | None = None
+    ) -> tuple[Scalar, Cost]:
+        r"""$\log p(x)$, or with a random `key` an estimate of it where the distribution
+        has one, and its [`rgen.Cost`][]: zero for a closed form."""
+        return self.log_prob(x), free()
+
+    def sample_and_cost(self, key: Key) -> tuple[Point, Cost]:
+        """A sample, and its [`rgen.Cost`][]: zero for a closed form."""
+        return self.sample(key), free()
 
 
 def on_manifold(manifold: AbstractManifold, x: Point) -> Point:

@@ -1,10 +1,13 @@
-"""Transition kernels."""
+"""Transition kernels of diffusions, of which most are heat kernels."""
 
-from ._base import AbstractHeatKernel as AbstractHeatKernel, heat_kernel as heat_kernel
+from ._base import AbstractKernel as AbstractKernel, heat_kernel as heat_kernel
 from ._euclidean import EuclideanHeatKernel as EuclideanHeatKernel
 from ._hyperbolic import HyperbolicHeatKernel as HyperbolicHeatKernel
-from ._power import PowerHeatKernel as PowerHeatKernel
-from ._product import ProductHeatKernel as ProductHeatKernel
+from ._ornstein_uhlenbeck import OrnsteinUhlenbeckKernel as OrnsteinUhlenbeckKernel
+from ._power import PowerKernel as PowerKernel
+from ._product import ProductKernel as ProductKernel
+from ._random_walk import RandomWalkKernel as RandomWalkKernel
+from ._series_kernel import AbstractSeriesKernel as AbstractSeriesKernel
 from ._special_orthogonal import (
     SpecialOrthogonalHeatKernel as SpecialOrthogonalHeatKernel,
 )

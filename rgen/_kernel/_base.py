@@ -1,6 +1,5 @@
 import abc
 from functools import singledispatch
-from typing import Any
 
 import equinox as eqx
 import jax.numpy as jnp
@@ -10,17 +9,21 @@ from .._manifold import AbstractManifold
 from .._typing import Key, Point, Scalar, Tangent
 
 
-class AbstractHeatKernel(eqx.Module):
-    r"""The transition law $p_v(x \mid x_0)$ of Brownian motion on a manifold, the
-    solution of $\partial_v p = \tfrac12 \Delta p$ that starts at $\delta_{x_0}$, or an
-    approximation to it.
+class AbstractKernel(eqx.Module):
+    r"""The transition kernel $p_v(x \mid x_0)$ of a diffusion of unit speed, or an
+    approximation to it. That of Brownian motion is the heat kernel, the solution of
+    $\partial_v p = \tfrac12 \Delta p$ that starts at $\delta_{x_0}$.
 
-    `v > 0` is the accumulated variance, $\int_0^s \beta(r)\,\mathrm dr$ for a process
+    `v > 0` is the accumulated variance, $\int_0^t \beta(s)\,\mathrm ds$ for a process
     with schedule $\beta$. Densities are with respect to the Riemannian volume, in nats.
+
+    A kernel of your own defines the three methods. One that cannot evaluate its density
+    or its score raises a `NotImplementedError` there, as
+    [`rgen.RandomWalkKernel`][] does.
     """
 
     manifold: eqx.AbstractVar[AbstractManifold]
-    """The manifold of the Brownian motion."""
+    """The manifold of the diffusion."""
 
     @abc.abstractmethod
     def log_prob(self, x0: Point, x: Point, v: Scalar) -> Scalar:
@@ -28,12 +31,12 @@ class AbstractHeatKernel(eqx.Module):
 
     @abc.abstractmethod
     def score(self, x0: Point, x: Point, v: Scalar) -> Tangent:
-        r"""$\nabla_x \log p_v(x \mid x_0)$, a tangent vector at `x`. Zero where
-        `x = x0`, and on the cut locus by symmetry."""
+        r"""$\nabla_x \log p_v(x \mid x_0)$, a tangent vector at `x`. For a heat kernel
+        zero where `x = x0`, and on the cut locus by symmetry."""
 
     @abc.abstractmethod
     def sample(self, x0: Point, v: Scalar, key: Key) -> Point:
-        r"""A draw from $p_v(\cdot \mid x_0)$."""
+        r"""A sample of $p_v(\cdot \mid x_0)$."""
 
 
 def positive_variance(where: str, v: Scalar) -> Scalar:
@@ -42,21 +45,22 @@ def positive_variance(where: str, v: Scalar) -> Scalar:
     # float: under jit, a comparison of a constant would be traced.
     if not isinstance(v, Tracer) and float(v) <= 0:
         raise ValueError(
-            f"{where}: expected `v` to be positive, got {v}. It is the accumulated "
-            "variance; start at the smallest one that the data should be blurred by."
+            f"{where}: expected the accumulated variance `v` to be positive, got {v}. "
+            "Start at the smallest noise level that you want to resolve."
         )
     return jnp.where(v > 0, v, jnp.nan)
 
 
 @singledispatch
-def heat_kernel(manifold: Any) -> AbstractHeatKernel:
-    """The exact heat kernel of a manifold, chosen by the manifold's type.
+def heat_kernel(manifold: AbstractManifold) -> AbstractKernel:
+    """The heat kernel of a manifold, chosen by the manifold's type: exact where it is
+    known, and otherwise a geodesic random walk, [`rgen.RandomWalkKernel`][], which can
+    be sampled and has no density.
 
-    Raises a `NotImplementedError` where none is known. Make one known with
-    `heat_kernel.register(MyManifold)`.
+    Make the kernel of a manifold of your own known with
+    `rgen.heat_kernel.register(MyManifold, MyHeatKernel)`.
     """
-    raise NotImplementedError(
-        f"no exact heat kernel is known for {manifold}. Use the approximation "
-        "rgen.VaradhanHeatKernel(manifold), or a loss that needs none: "
-        "rgen.losses.implicit, rgen.losses.sliced or rgen.losses.denoising_step."
-    )
+    # Here, for the random walk is a kernel itself.
+    from ._random_walk import RandomWalkKernel
+
+    return RandomWalkKernel(manifold)

@@ -5,11 +5,11 @@ import jax.random as jr
 
 from .._manifold import Euclidean
 from .._typing import Key, Point, Scalar, Tangent, typed
-from ._base import AbstractHeatKernel, heat_kernel, positive_variance
+from ._base import AbstractKernel, heat_kernel, positive_variance
 
 
 @heat_kernel.register(Euclidean)
-class EuclideanHeatKernel(AbstractHeatKernel):
+class EuclideanHeatKernel(AbstractKernel):
     r"""The heat kernel of $\mathbb R^d$, the normal law
     $(2\pi v)^{-d/2} e^{-|x - x_0|^2/2v}$.
 

@@ -16,10 +16,10 @@ from .._manifold._hyperbolic import (
 )
 from .._numerics import safe_norm, safe_sqrt
 from .._typing import Key, Point, Scalar, Tangent, typed
-from ._base import AbstractHeatKernel, heat_kernel, positive_variance
+from ._base import AbstractKernel, heat_kernel, positive_variance
 
 
-class HyperbolicHeatKernel(AbstractHeatKernel):
+class HyperbolicHeatKernel(AbstractKernel):
     r"""The heat kernel of $\mathbb H^2$ and $\mathbb H^3$, exact to rounding at every
     time and distance. With $r = d(x_0, x)$ it is
 
@@ -42,7 +42,7 @@ class HyperbolicHeatKernel(AbstractHeatKernel):
 
     **Arguments:**
 
-    - `manifold`: hyperbolic space of dimension 2 or 3; for another dimension, raises a
+    - `manifold`: hyperbolic space of dimension 2 or 3; another dimension raises a
         `NotImplementedError`.
     """
 
@@ -50,7 +50,10 @@ class HyperbolicHeatKernel(AbstractHeatKernel):
 
     def __check_init__(self):
         if self.manifold.dim not in (2, 3):
-            heat_kernel.dispatch(object)(self.manifold)  # says what to use
+            raise NotImplementedError(
+                "HyperbolicHeatKernel: expected a `manifold` of dimension 2 or 3, got "
+                f"{self.manifold}. Use rgen.RandomWalkKernel(manifold)."
+            )
 
     @typed
     def log_prob(self, x0: Point, x: Point, v: Scalar) -> Scalar:
@@ -84,7 +87,11 @@ class HyperbolicHeatKernel(AbstractHeatKernel):
         return translate(x0, radius * z / jnp.sqrt(jnp.sum(z * z)))
 
 
-heat_kernel.register(Hyperbolic, HyperbolicHeatKernel)
+@heat_kernel.register
+def _(manifold: Hyperbolic) -> AbstractKernel:
+    if manifold.dim in (2, 3):
+        return HyperbolicHeatKernel(manifold)
+    return heat_kernel.dispatch(object)(manifold)
 
 
 # Below, sq = r^2. `_log_prob` is the logarithm of p_v without the factor exp(-r^2/2v),

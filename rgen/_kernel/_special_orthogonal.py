@@ -8,13 +8,14 @@ from jaxtyping import Array, Float
 from .._manifold import SpecialOrthogonal
 from .._numerics import safe_norm
 from .._typing import Key, Point, Scalar, Tangent, typed
-from ._base import AbstractHeatKernel, heat_kernel, positive_variance
+from ._base import AbstractKernel, heat_kernel, positive_variance
 from ._contour import hankel_loop
 from ._radial import radial_draw, radial_table
 from ._series import rotation_series
+from ._series_kernel import AbstractSeriesKernel
 
 
-class SpecialOrthogonalHeatKernel(AbstractHeatKernel):
+class SpecialOrthogonalHeatKernel(AbstractSeriesKernel):
     r"""The heat kernel of $SO(3)$, accurate to rounding at every time and rotation
     angle $\omega$:
 
@@ -81,9 +82,17 @@ class SpecialOrthogonalHeatKernel(AbstractHeatKernel):
         v = positive_variance("SpecialOrthogonalHeatKernel.sample", v)
         return radial_draw(self.manifold, _table(), x0, v, key)
 
+    @typed
+    def series(
+        self, terms: int, x0: Point, x: Point, v: Scalar
+    ) -> tuple[Array, Tangent]:
+        angle, _, gradient = rotation_polar(x0, x)
+        total, slope = rotation_series(terms, jnp.cos(angle), v)
+        return total, slope * gradient
+
 
 @heat_kernel.register
-def _(manifold: SpecialOrthogonal) -> AbstractHeatKernel:
+def _(manifold: SpecialOrthogonal) -> AbstractKernel:
     if manifold.n == 3:
         return SpecialOrthogonalHeatKernel(manifold)
     return heat_kernel.dispatch(object)(manifold)

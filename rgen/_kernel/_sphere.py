@@ -3,19 +3,20 @@ import math
 
 import jax.numpy as jnp
 import numpy as np
-from jaxtyping import Float
+from jaxtyping import Array, Float
 
 from .._manifold import Sphere
 from .._numerics import safe_norm
 from .._typing import Key, Point, Scalar, Tangent, typed
-from ._base import AbstractHeatKernel, heat_kernel, positive_variance
+from ._base import heat_kernel, positive_variance
 from ._contour import hankel_loop
 from ._radial import radial_draw, radial_table
 from ._series import sphere_series, sphere_series_slope, sphere_terms
+from ._series_kernel import AbstractSeriesKernel
 
 
 @heat_kernel.register(Sphere)
-class SphereHeatKernel(AbstractHeatKernel):
+class SphereHeatKernel(AbstractSeriesKernel):
     r"""The heat kernel of $S^d$ for every $d \ge 1$, accurate to rounding at every time
     and distance: with the distance $r$ and $a = (d-1)/2$,
 
@@ -74,6 +75,15 @@ class SphereHeatKernel(AbstractHeatKernel):
             noise = self.manifold.tangent_noise(x0, key)
             return self.manifold.exp(x0, jnp.sqrt(v) * noise)
         return radial_draw(self.manifold, _table(self.manifold.dim), x0, v, key)
+
+    @typed
+    def series(
+        self, terms: int, x0: Point, x: Point, v: Scalar
+    ) -> tuple[Array, Tangent]:
+        r, _, gradient = polar(self.manifold, x0, x)
+        total = sphere_series(self.manifold.dim, terms, jnp.cos(r), v)
+        slope = sphere_series_slope(self.manifold.dim, terms, jnp.cos(r), v)
+        return total, slope * gradient
 
 
 def polar(manifold: Sphere, x0: Point, x: Point) -> tuple[Scalar, Scalar, Tangent]:

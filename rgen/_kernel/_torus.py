@@ -7,8 +7,9 @@ from jaxtyping import Array
 
 from .._manifold import Torus
 from .._typing import Floating, Key, Point, Scalar, Tangent, typed
-from ._base import AbstractHeatKernel, heat_kernel, positive_variance
+from ._base import heat_kernel, positive_variance
 from ._series import circle_series
+from ._series_kernel import AbstractSeriesKernel
 
 
 # Three images leave exp(-4 pi^2 / v) out, and nine modes exp(-50 v).
@@ -17,7 +18,7 @@ _MODES = 9
 
 
 @heat_kernel.register(Torus)
-class TorusHeatKernel(AbstractHeatKernel):
+class TorusHeatKernel(AbstractSeriesKernel):
     r"""The heat kernel of the flat torus $T^d$, a product of wrapped normals, accurate
     to rounding at every time: with the angle $a = x - x_0 \in [-\pi, \pi]$, each factor
     is
@@ -58,6 +59,13 @@ class TorusHeatKernel(AbstractHeatKernel):
         self.manifold._check_shapes("sample", x0=x0)
         v = positive_variance("TorusHeatKernel.sample", v)
         return self.manifold.exp(x0, jnp.sqrt(v) * jr.normal(key, x0.shape, x0.dtype))
+
+    @typed
+    def series(
+        self, terms: int, x0: Point, x: Point, v: Scalar
+    ) -> tuple[Array, Tangent]:
+        angle, _ = difference(x0, x)
+        return circle_series(terms, angle, v)
 
 
 def difference(

@@ -4,20 +4,19 @@ import jax.numpy as jnp
 
 from .._manifold import AbstractManifold
 from .._typing import Key, Point, Scalar, Tangent, typed
-from ._base import AbstractHeatKernel, positive_variance
+from ._base import AbstractKernel, heat_kernel, positive_variance
 
 
-class VaradhanHeatKernel(AbstractHeatKernel):
+class VaradhanHeatKernel(AbstractKernel):
     r"""The limit $\lim_{v \to 0} v \log p_v = -\tfrac12 d(x_0, x)^2$ of Varadhan
-    (1967) taken for the heat kernel, on any manifold:
+    (1967) taken for the heat kernel, on any manifold (De Bortoli et al. 2022, Table 2):
 
     $$\log p_v \approx -\frac{d(x_0, x)^2}{2v} - \frac d2 \log 2\pi v,
     \qquad \nabla_x \log p_v \approx \frac{\log_x(x_0)}{v}.$$
 
     On a curved manifold the error of the score is of order $d(x_0, x)$, not small
     against $1$, at points away from the cut locus, and of order $1/v$ on it. The
-    density is not normalised. Draws are one step of a geodesic random walk,
-    $\exp_{x_0}(\sqrt v z)$ with a standard normal $z$, and as approximate.
+    density is not normalised. Samples are those of [`rgen.heat_kernel`][].
 
     **Arguments:**
 
@@ -40,6 +39,4 @@ class VaradhanHeatKernel(AbstractHeatKernel):
 
     @typed
     def sample(self, x0: Point, v: Scalar, key: Key) -> Point:
-        v = positive_variance("VaradhanHeatKernel.sample", v)
-        noise = self.manifold.tangent_noise(x0, key)
-        return self.manifold.exp(x0, jnp.sqrt(v) * noise)
+        return heat_kernel(self.manifold).sample(x0, v, key)

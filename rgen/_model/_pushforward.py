@@ -1,39 +1,40 @@
 import jax
+import jax.random as jr
 
 from .._chart import AbstractChart
+from .._cost import Cost, total
 from .._distribution import AbstractDistribution
-from .._distribution._base import on_manifold
 from .._manifold import AbstractManifold, Euclidean
 from .._numerics import log_sum_exp
 from .._typing import Key, Point, Scalar, typed
+from ._base import AbstractModel
 
 
-class Pushforward(AbstractDistribution):
-    r"""The law of $\phi(Y)$ for a chart $\phi$ and $Y$ drawn from a law of Euclidean
-    space:
+class Pushforward(AbstractModel):
+    r"""The distribution of $\phi(Y)$ for a chart $\phi$ and $Y$ sampled from a
+    distribution on Euclidean space:
 
     $$p(x) = \sum_{y\,:\,\phi(y) = x} \frac{p_Y(y)}{|\det \mathrm d\phi_y|}.$$
 
     **Arguments:**
 
-    - `chart`: [`rgen.StereographicChart`][] or
-        [`rgen.ExponentialChart`][].
-    - `law`: a law on `rgen.Euclidean(chart.manifold.dim)`.
+    - `chart`: [`rgen.StereographicChart`][] or [`rgen.ExponentialChart`][].
+    - `base`: a distribution on `rgen.Euclidean(chart.manifold.dim)`.
     """
 
     chart: AbstractChart
-    law: AbstractDistribution
+    base: AbstractDistribution
 
     @typed
-    def __init__(self, chart: AbstractChart, law: AbstractDistribution):
+    def __init__(self, chart: AbstractChart, base: AbstractDistribution):
         flat = Euclidean(chart.manifold.dim)
-        if law.manifold != flat:
+        if base.manifold != flat:
             raise ValueError(
-                f"Pushforward: expected `law` to be one on {flat}, as the chart is one "
-                f"of {chart.manifold}, got one on {law.manifold}."
+                f"Pushforward: expected `base` on {flat}, for a chart of "
+                f"{chart.manifold}, got one on {base.manifold}."
             )
         self.chart = chart
-        self.law = law
+        self.base = base
 
     @property
     def manifold(self) -> AbstractManifold:
@@ -41,11 +42,15 @@ class Pushforward(AbstractDistribution):
         return self.chart.manifold
 
     @typed
-    def log_prob(self, x: Point) -> Scalar:
-        x = on_manifold(self.manifold, x)
-        one = lambda y: self.law.log_prob(y) - self.chart.log_det(y)
-        return log_sum_exp(jax.vmap(one)(self.chart.preimages(x)))
+    def log_prob_and_cost(
+        self, x: Point, key: Key | None = None
+    ) -> tuple[Scalar, Cost]:
+        y = self.chart.preimages(x)
+        keys = None if key is None else jr.split(key, len(y))
+        log_probs, costs = jax.vmap(self.base.log_prob_and_cost)(y, keys)
+        return log_sum_exp(log_probs - jax.vmap(self.chart.log_det)(y)), total(costs)
 
     @typed
-    def sample(self, key: Key) -> Point:
-        return self.chart.to_manifold(self.law.sample(key))
+    def sample_and_cost(self, key: Key) -> tuple[Point, Cost]:
+        y, cost = self.base.sample_and_cost(key)
+        return self.chart.to_manifold(y), cost

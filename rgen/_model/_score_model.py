@@ -1,38 +1,44 @@
-from jaxtyping import Array, Int
+import warnings
 
-from .._distribution import AbstractDistribution
-from .._distribution._base import on_manifold
+import jax.random as jr
+
+from .._cost import Cost
 from .._divergence import AbstractDivergence, ExactDivergence
 from .._manifold import AbstractManifold
 from .._process import AbstractProcess
 from .._sampler import AbstractSampler, ProbabilityFlow, ReverseSDE
-from .._sampler._base import draw
 from .._term import ScoreFunction
 from .._typing import Key, Point, Scalar, typed
-from ._likelihood import density_and_evaluations
+from ._base import AbstractModel
 
 
-class ScoreModel(AbstractDistribution):
-    r"""The law of a score-based model, as a distribution: to be pushed forward
-    or compared with others. Its density is $\log p(x) = \log p_\infty(x_{t_1}) +
-    \int_{t_0}^{t_1} \mathrm{div} f(x_t, t)\,\mathrm dt$ along the probability flow
-    $\dot x = f$ from $x_{t_0} = x$, and its draws are those of `sampler`.
-    [`rgen.log_prob`][] and [`rgen.sample`][] are the same for a batch, and check it.
+class ScoreModel(AbstractModel):
+    r"""A score-based model (De Bortoli et al. 2022): the distribution at time $t_0$ of
+    the noising process run backwards from its prior, with a score field $s$ for
+    $\nabla\log p_t$.
+
+    Its density is $\log p(x) = \log p_\infty(x_{t_1}) + \int_{t_0}^{t_1} \mathrm{div}
+    f(x_t, t)\,\mathrm dt$ along the probability flow $\dot x = f$ from $x_{t_0} = x$.
+    Both are those of the data with noise of the variance `schedule.variance(t0)`.
+
+    A warning says when the process has forgotten less than 99 % of the data at its end,
+    by its [`remainder`][rgen.AbstractProcess.remainder].
 
     **Arguments:**
 
-    - `score`, `process`: the score field, and the noising process it belongs to.
-    - `flow`: the tolerances of `log_prob`.
-    - `sampler`: how `sample` draws.
+    - `score`: the score field, a function of a point and a time; an `eqx.Module` rather
+        than a fresh closure, which is compiled at every call.
+    - `process`: the noising process that the score belongs to.
+    - `sampler`: how to sample: [`rgen.ReverseSDE`][] or [`rgen.ProbabilityFlow`][].
+    - `flow`: how to solve the probability flow for densities.
     - `divergence`: [`rgen.ExactDivergence`][], or [`rgen.HutchinsonDivergence`][], with
-        which `log_prob` needs a `key`, and without one raises a `ValueError`:
-        [`rgen.Pushforward`][] has none to give.
+        which densities need a `key`, and without one raise a `ValueError`.
     """
 
     score: ScoreFunction
     process: AbstractProcess
-    flow: ProbabilityFlow
     sampler: AbstractSampler
+    flow: ProbabilityFlow
     divergence: AbstractDivergence
 
     @typed
@@ -40,15 +46,23 @@ class ScoreModel(AbstractDistribution):
         self,
         score: ScoreFunction,
         process: AbstractProcess,
-        flow: ProbabilityFlow = ProbabilityFlow(),  # noqa: B008 (a constant)
         sampler: AbstractSampler = ReverseSDE(),  # noqa: B008 (a constant)
+        flow: ProbabilityFlow = ProbabilityFlow(),  # noqa: B008 (a constant)
         divergence: AbstractDivergence = ExactDivergence(),  # noqa: B008 (a constant)
     ):
         self.score = score
         self.process = process
-        self.flow = flow
         self.sampler = sampler
+        self.flow = flow
         self.divergence = divergence
+        if process.remainder > 0.01:
+            warnings.warn(
+                f"ScoreModel: at the end of its schedule the process still remembers "
+                f"{process.remainder:.0%} of the data's slowest mode, which a sampler "
+                "that starts from the prior leaves out. Let the schedule end at a "
+                "larger variance: rgen.LogUniformSchedule() ends where 0.7 % is left.",
+                stacklevel=2,
+            )
 
     @property
     def manifold(self) -> AbstractManifold:
@@ -56,20 +70,13 @@ class ScoreModel(AbstractDistribution):
         return self.process.manifold
 
     @typed
-    def log_prob(self, x: Point, key: Key | None = None) -> Scalar:
-        return self.log_prob_evaluations(x, key)[0]
-
-    @typed
-    def log_prob_evaluations(
+    def log_prob_and_cost(
         self, x: Point, key: Key | None = None
-    ) -> tuple[Scalar, Int[Array, ""]]:
-        r"""$\log p(x)$, and the number of evaluations of the field and its divergence
-        that it took."""
-        x = on_manifold(self.manifold, x)
-        return density_and_evaluations(
-            self.score, self.process, x, self.flow, self.divergence, key
-        )
+    ) -> tuple[Scalar, Cost]:
+        return self.flow.log_prob(self.score, self.process, x, self.divergence, key)
 
     @typed
-    def sample(self, key: Key) -> Point:
-        return draw(self.score, self.process, self.sampler, key)
+    def sample_and_cost(self, key: Key) -> tuple[Point, Cost]:
+        prior_key, sampler_key = jr.split(key)
+        x = self.process.prior.sample(prior_key)
+        return self.sampler(self.score, self.process, x, sampler_key)

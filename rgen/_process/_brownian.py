@@ -1,46 +1,52 @@
-import equinox as eqx
 import jax.numpy as jnp
 
 from .._distribution import Uniform
-from .._kernel import heat_kernel
+from .._kernel import AbstractKernel, heat_kernel
 from .._manifold import AbstractManifold
 from .._schedule import AbstractSchedule
-from .._typing import Key, Point, Scalar, Tangent, typed
-from ._base import AbstractProcess
-from ._walk import walk
+from .._typing import Point, Tangent, typed
+from ._base import AbstractProcess, with_end
 
 
 class Brownian(AbstractProcess):
     r"""Brownian motion on a compact manifold, $\mathrm dX_t = \sqrt{\beta(t)}\,
-    \mathrm dB^{\mathcal M}_t$, which converges to the uniform law.
-
-    Transitions are drawn from the exact heat kernel where
-    [`rgen.heat_kernel`][] knows it, and by a geodesic random walk elsewhere.
+    \mathrm dB^{\mathcal M}_t$, which converges to the uniform distribution.
 
     **Arguments:**
 
     - `manifold`: the manifold. A `ValueError` is raised where it is not compact.
-    - `schedule`: the schedule of $\beta$.
-    - `steps`: the number of steps of the random walk, where one is needed.
+    - `schedule`: the schedule of $\beta$. By default a
+        [`rgen.LogUniformSchedule`][] from the variance 1e-4 on.
+    - `kernel`: the transition kernel, by default [`rgen.heat_kernel`][] of the
+        manifold. The approximations of De Bortoli et al. (2022), Table 2, are
+        [`rgen.TruncatedHeatKernel`][] and [`rgen.VaradhanHeatKernel`][].
     """
 
     manifold: AbstractManifold
     schedule: AbstractSchedule
-    steps: int = eqx.field(static=True)
+    kernel: AbstractKernel
 
     @typed
     def __init__(
-        self, manifold: AbstractManifold, schedule: AbstractSchedule, steps: int = 100
+        self,
+        manifold: AbstractManifold,
+        schedule: AbstractSchedule | None = None,
+        kernel: AbstractKernel | None = None,
     ):
+        if not manifold.compact:
+            raise ValueError(
+                f"Brownian: expected a compact `manifold`, got {manifold}, on which "
+                "Brownian motion has no prior to converge to. Use rgen.Langevin."
+            )
         self.manifold = manifold
-        self.schedule = schedule
-        self.steps = steps
+        self.schedule = with_end(schedule, manifold.spectral_gap)
+        self.kernel = heat_kernel(manifold) if kernel is None else kernel
 
     def __check_init__(self):
-        if not self.manifold.compact:
+        if self.kernel.manifold != self.manifold:
             raise ValueError(
-                f"Brownian: expected a compact `manifold`, got {self.manifold}, on "
-                "which Brownian motion has no limit. Use rgen.Langevin."
+                f"Brownian: expected a `kernel` on {self.manifold}, got one on "
+                f"{self.kernel.manifold}. Take rgen.heat_kernel(manifold)."
             )
 
     @property
@@ -53,13 +59,3 @@ class Brownian(AbstractProcess):
 
     def _drift(self, x: Point) -> Tangent:
         return jnp.zeros_like(x)
-
-    def _sample(self, x0: Point, v: Scalar, key: Key) -> Point:
-        try:
-            kernel = heat_kernel(self.manifold)
-        except NotImplementedError:
-            return walk(self, x0, v, self.steps, key)
-        return kernel.sample(x0, v, key)
-
-    def _score(self, x0: Point, x: Point, v: Scalar) -> Tangent:
-        return heat_kernel(self.manifold).score(x0, x, v)

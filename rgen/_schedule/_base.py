@@ -10,7 +10,9 @@ class AbstractSchedule(eqx.Module):
     $[t_0, t_1]$ of times on which a score is learnt.
 
     Losses draw times from the interval, and samplers stop at its start: densities and
-    samples are those of the data blurred by the variance `integral(t0)`.
+    samples are those of the data with noise of the variance `variance(t0)`.
+
+    A schedule of your own defines the four methods and the two times.
     """
 
     t0: eqx.AbstractVar[float]
@@ -24,9 +26,20 @@ class AbstractSchedule(eqx.Module):
         r"""The speed $\beta(t)$, in units of variance per time."""
 
     @abc.abstractmethod
-    def integral(self, t: Scalar) -> Scalar:
-        r"""The variance $\int \beta$ that has accumulated at time `t` since the process
-        was at the data."""
+    def variance(self, t: Scalar) -> Scalar:
+        r"""The variance $v(t) = \int \beta$ that has accumulated at time `t` since the
+        process was at the data."""
+
+    @abc.abstractmethod
+    def time(self, v: Scalar) -> Scalar:
+        """The time at which the variance `v` has accumulated: the inverse of
+        `variance`."""
+
+    def ending(self, v_max: float) -> "AbstractSchedule":
+        """This schedule, ending at the variance `v_max` if it leaves its end open, as
+        a [`rgen.LogUniformSchedule`][] can. A process calls it with an end at which it
+        has forgotten the data."""
+        return self
 
     def __check_init__(self):
         if not self.t0 < self.t1:

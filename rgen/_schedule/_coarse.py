@@ -5,11 +5,11 @@ from ._base import AbstractSchedule
 
 
 class CoarseSchedule(AbstractSchedule):
-    """Another schedule, from a later time on: samples and densities of a coarser
-    resolution, from a score field that has been trained at finer ones too.
+    """Another schedule, from a later time on: samples and densities at a higher noise
+    level, from a score field that has been trained at lower ones too.
 
-    A field that has fitted the noise of its data at fine scales has done so less at
-    coarser ones: where to stop is for validation to say.
+    A field that has overfitted its data at low noise levels has done so less at higher
+    ones: choose `t0` by validation.
 
     **Arguments:**
 
@@ -36,10 +36,17 @@ class CoarseSchedule(AbstractSchedule):
     def t1(self) -> float:
         return self.schedule.t1
 
+    def ending(self, v_max: float) -> "CoarseSchedule":
+        return CoarseSchedule(self.schedule.ending(v_max), self.t0)
+
     @typed
     def beta(self, t: Scalar) -> Scalar:
         return self.schedule.beta(t)
 
     @typed
-    def integral(self, t: Scalar) -> Scalar:
-        return self.schedule.integral(t)
+    def variance(self, t: Scalar) -> Scalar:
+        return self.schedule.variance(t)
+
+    @typed
+    def time(self, v: Scalar) -> Scalar:
+        return self.schedule.time(v)

@@ -10,18 +10,34 @@ class ConstantSchedule(AbstractSchedule):
 
     **Arguments:**
 
-    - `speed`: the constant $\beta$.
+    - `speed`: the constant $\beta > 0$.
     - `t0`, `t1`: the times between which a score is learnt.
     """
 
-    speed: float = eqx.field(static=True, default=1.0)
-    t0: float = eqx.field(static=True, default=1e-3)
-    t1: float = eqx.field(static=True, default=1.0)
+    speed: float = eqx.field(static=True)
+    t0: float = eqx.field(static=True)
+    t1: float = eqx.field(static=True)
+
+    @typed
+    def __init__(self, speed: float = 1.0, t0: float = 1e-3, t1: float = 1.0):
+        self.speed = speed
+        self.t0 = t0
+        self.t1 = t1
+
+    def __check_init__(self):
+        if not self.speed > 0:
+            raise ValueError(
+                f"ConstantSchedule: expected `speed` to be positive, got {self.speed}."
+            )
 
     @typed
     def beta(self, t: Scalar) -> Scalar:
         return jnp.full_like(t, self.speed)
 
     @typed
-    def integral(self, t: Scalar) -> Scalar:
+    def variance(self, t: Scalar) -> Scalar:
         return self.speed * t
+
+    @typed
+    def time(self, v: Scalar) -> Scalar:
+        return v / self.speed

@@ -1,4 +1,5 @@
 import equinox as eqx
+import jax.numpy as jnp
 
 from .._typing import Scalar, typed
 from ._base import AbstractSchedule
@@ -6,24 +7,52 @@ from ._base import AbstractSchedule
 
 class LinearSchedule(AbstractSchedule):
     r"""$\beta(t) = \beta_0 + (\beta_1 - \beta_0)\, t$, the schedule of the paper's
-    experiments (appendix O), with accumulated variance
+    experiments (De Bortoli et al. 2022, appendix O), with accumulated variance
     $\beta_0 t + \tfrac12 (\beta_1 - \beta_0)\, t^2$.
 
     **Arguments:**
 
-    - `beta_0`, `beta_1`: the speed at times 0 and 1.
+    - `beta_0`, `beta_1`: the speed at times 0 and 1, of which neither is negative and
+        one is positive.
     - `t0`, `t1`: the times between which a score is learnt.
     """
 
-    beta_0: float = eqx.field(static=True, default=1e-3)
-    beta_1: float = eqx.field(static=True, default=5.0)
-    t0: float = eqx.field(static=True, default=1e-3)
-    t1: float = eqx.field(static=True, default=1.0)
+    beta_0: float = eqx.field(static=True)
+    beta_1: float = eqx.field(static=True)
+    t0: float = eqx.field(static=True)
+    t1: float = eqx.field(static=True)
+
+    @typed
+    def __init__(
+        self,
+        beta_0: float = 1e-3,
+        beta_1: float = 5.0,
+        t0: float = 1e-3,
+        t1: float = 1.0,
+    ):
+        self.beta_0 = beta_0
+        self.beta_1 = beta_1
+        self.t0 = t0
+        self.t1 = t1
+
+    def __check_init__(self):
+        if not (min(self.beta_0, self.beta_1) >= 0 < max(self.beta_0, self.beta_1)):
+            raise ValueError(
+                "LinearSchedule: expected `beta_0` and `beta_1` to be at least 0, and "
+                f"one of them positive, got {self.beta_0} and {self.beta_1}."
+            )
 
     @typed
     def beta(self, t: Scalar) -> Scalar:
         return self.beta_0 + (self.beta_1 - self.beta_0) * t
 
     @typed
-    def integral(self, t: Scalar) -> Scalar:
+    def variance(self, t: Scalar) -> Scalar:
         return t * (self.beta_0 + (self.beta_1 - self.beta_0) * t / 2)
+
+    @typed
+    def time(self, v: Scalar) -> Scalar:
+        # The root of the quadratic that does not cancel.
+        slope = self.beta_1 - self.beta_0
+        root = jnp.sqrt(self.beta_0**2 + 2 * slope * v)
+        return 2 * v / (self.beta_0 + root)

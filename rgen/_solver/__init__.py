@@ -5,3 +5,4 @@ from ._geodesic_random_walk import (
     GeodesicInterpolation as GeodesicInterpolation,
     GeodesicRandomWalk as GeodesicRandomWalk,
 )
+from ._noise_term import NoiseTerm as NoiseTerm

@@ -6,12 +6,12 @@ import jax.random as jr
 from jax.typing import DTypeLike
 from jaxtyping import Array
 
-from .._typing import Floating, Key, Scalar, typed
+from .._typing import Floating, Key, typed
 
 
 class BrownianGrid(diffrax.AbstractBrownianPath):
-    r"""A Brownian motion that is known on a grid of equal steps, and nowhere else: for
-    solvers that take exactly those steps.
+    r"""A Brownian motion that is known at given times, and nowhere else: for solvers
+    that step from one of them to the next.
 
     All increments are drawn at once, which is several times faster than drawing them
     step by step. The path is a function of its key alone, so that it can be evaluated
@@ -22,15 +22,14 @@ class BrownianGrid(diffrax.AbstractBrownianPath):
     **Arguments:**
 
     - `shape`: the shape of the motion: `manifold.noise_shape`.
-    - `t0`, `t1`: the ends of the grid, `t0 < t1`, also for a solve that runs backwards.
-    - `steps`: the number of equal steps.
+    - `times`: the times of the grid, of shape `(steps + 1,)`, rising or falling: those
+        that the solver steps to, by `diffrax.StepTo(times)`.
     - `key`: the random key. Make the path inside a `jax.vmap` over keys, or all paths
         share their noise.
     - `dtype`: the dtype of the increments.
     """
 
-    t0: Scalar
-    t1: Scalar
+    times: Floating[Array, " times"]
     increments: Floating[Array, "steps ..."]
     levy_area: ClassVar = diffrax.BrownianIncrement
 
@@ -38,15 +37,28 @@ class BrownianGrid(diffrax.AbstractBrownianPath):
     def __init__(
         self,
         shape: tuple[int, ...],
-        t0: Any,
-        t1: Any,
-        steps: int,
+        times: Floating[Array, " n"],
         key: Key,
         dtype: DTypeLike | None = None,
     ):
-        self.increments = jr.normal(key, (steps, *shape), dtype)
-        self.t0 = jnp.asarray(t0, self.increments.dtype)
-        self.t1 = jnp.asarray(t1, self.increments.dtype)
+        if len(times) < 2:
+            raise ValueError(
+                "BrownianGrid: expected `times` to hold two times or more, the ends of "
+                f"the steps, got {len(times)}. Make them with jnp.linspace."
+            )
+        self.increments = jr.normal(key, (len(times) - 1, *shape), dtype)
+        rising = jnp.where(times[0] < times[-1], times, times[::-1])
+        self.times = rising.astype(self.increments.dtype)
+
+    @property
+    def t0(self) -> Array:
+        """The first of the times."""
+        return self.times[0]
+
+    @property
+    def t1(self) -> Array:
+        """The last of the times."""
+        return self.times[-1]
 
     @typed
     def evaluate(
@@ -62,7 +74,7 @@ class BrownianGrid(diffrax.AbstractBrownianPath):
                 "BrownianGrid: only increments over the steps of the grid are known. "
                 "Use diffrax.VirtualBrownianTree for values and Lévy areas."
             )
-        steps = self.increments.shape[0]
-        index = jnp.round((t0 - self.t0) / (self.t1 - self.t0) * steps)
-        normal = self.increments[index.astype(jnp.int32)]
+        # The step that the middle lies in: its ends may be off by rounding.
+        index = jnp.searchsorted(self.times, (t0 + t1) / 2) - 1
+        normal = self.increments[index]
         return jnp.sqrt(jnp.abs(t1 - t0)).astype(normal.dtype) * normal

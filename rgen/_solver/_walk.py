@@ -1,39 +1,27 @@
-from collections.abc import Callable
-from typing import Any
-
 import diffrax
-import jax.numpy as jnp
+from jaxtyping import Array
 
-from .._manifold import AbstractManifold
-from .._typing import Key, Point
-from ._brownian_grid import BrownianGrid
-from ._geodesic_random_walk import GeodesicRandomWalk
+from .._typing import Floating, Point
 
 
-def geodesic_walk(
-    terms: Callable[[diffrax.AbstractPath], diffrax.AbstractTerm],
-    manifold: AbstractManifold,
+def walk(
+    terms: diffrax.AbstractTerm,
+    solver: diffrax.AbstractSolver,
     x: Point,
-    t0: Any,
-    t1: Any,
-    steps: int,
-    key: Key,
+    times: Floating[Array, " times"],
+    adjoint: diffrax.AbstractAdjoint = diffrax.ForwardMode(),  # noqa: B008 (a constant)
 ) -> Point:
-    """Where `steps` equal steps of a geodesic random walk lead from `x`, forwards or
-    backwards in time. `terms` makes the SDE out of a Brownian path."""
-    low, high = jnp.minimum(t0, t1), jnp.maximum(t0, t1)
-    path = BrownianGrid(manifold.noise_shape, low, high, steps, key, x.dtype)
-    times = jnp.linspace(t0, t1, steps + 1, dtype=x.dtype)
+    """Where steps between the given times lead from `x`, forwards or backwards."""
     solution = diffrax.diffeqsolve(
-        terms(path),
-        GeodesicRandomWalk(manifold),
+        terms,
+        solver,
         times[0],
         times[-1],
         None,
         x,
         stepsize_controller=diffrax.StepTo(times),
-        adjoint=diffrax.ForwardMode(),
-        max_steps=steps,
+        adjoint=adjoint,
+        max_steps=len(times) - 1,
         # A walk of fixed steps can't fail, and asking whether it did takes time.
         throw=False,
     )

@@ -4,9 +4,12 @@ Each is minimised, over all fields, by the score $\nabla\log p_t$ of the noised 
 every time and so with every positive weight. A training step is the caller's:
 
     t = process.stratified_times(time_key, len(x0))
-    loss = partial(rgen.losses.denoising, score, process)
-    weight = jax.vmap(partial(rgen.losses.variance_weight, process))(t)
-    jnp.mean(weight * jax.vmap(loss)(x0, t, keys))
+    weight = rgen.losses.variance_weight
+    loss = partial(rgen.losses.denoising, score, process, weight=weight)
+    jnp.mean(jax.vmap(loss)(x0, t, keys))
+
+A weight is a function of the process and a time. The losses apply it before they square
+or differentiate, so that they stay finite where the weight is huge and the score tiny.
 """
 
 from ._denoising import denoising as denoising
@@ -16,5 +19,6 @@ from ._implicit import implicit as implicit
 from ._sliced import sliced as sliced
 from ._weights import (
     likelihood_weight as likelihood_weight,
+    unit_weight as unit_weight,
     variance_weight as variance_weight,
 )

@@ -4,6 +4,7 @@ import jax.random as jr
 from .._process import AbstractProcess
 from .._term import ScoreFunction, evaluate_field
 from .._typing import Key, Point, Scalar, typed
+from ._weights import Weight, root, unit_weight
 
 
 @typed
@@ -13,10 +14,11 @@ def denoising_step(
     x0: Point,
     t: Scalar,
     key: Key,
+    weight: Weight = unit_weight,
     steps: int = 100,
 ) -> Scalar:
     r"""The denoising loss along the last step of a geodesic random walk to time `t`,
-    $|s(x_t, t) - \delta^{-1} \log_{x_t} \exp_{x_s}(\delta\, b(x_s))|^2$, where
+    $w\,|s(x_t, t) - \delta^{-1} \log_{x_t} \exp_{x_s}(\delta\, b(x_s))|^2$, where
     $x_t$ is one step of variance $\delta = v_t / \mathrm{steps}$ away from $x_s$ (the
     loss $\ell_{t|s}$ of De Bortoli et al. 2022, Table 2).
 
@@ -29,12 +31,13 @@ def denoising_step(
     """
     manifold = process.manifold
     before_key, step_key = jr.split(key)
-    v = process.schedule.integral(t)
-    delta = v / steps
-    x_s = process._sample(x0, v - delta, before_key)
+    v = process.schedule.variance(t)
+    x_s = process.kernel.sample(x0, v - v / steps, before_key)
+    delta = process.broadcast(v / steps)
     drift = delta * process._drift(x_s)
     noise = jnp.sqrt(delta) * manifold.tangent_noise(x_s, step_key)
     x = manifold.exp(x_s, drift + noise)
     target = manifold.log(x, manifold.exp(x_s, drift)) / delta
-    error = evaluate_field(score, manifold, x, t) - target
+    field = manifold.to_tangent(x, evaluate_field(score, manifold, x, t))
+    error = root(weight, process, t) * (field - target)
     return manifold.inner(x, error, error)

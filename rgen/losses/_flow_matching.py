@@ -19,13 +19,13 @@ def flow_matching(
     (Chen and Lipman 2023, with the geodesic distance).
 
     Over all fields, at times uniform on $[0, 1]$, it is minimised by one whose flow
-    carries `base` to the law of the data: see [`rgen.Flow`][]. Smooth unless
+    carries `base` to the distribution of the data: see [`rgen.Flow`][]. Smooth unless
     a point lies in the cut locus of the other.
 
     **Arguments:**
 
     - `field`: the vector field, a function of a point and a time.
-    - `base`: the law at time 0; its manifold is that of the field.
+    - `base`: the distribution at time 0; its manifold is that of the field.
     - `x1`, `t`, `key`: one data point, one time in $[0, 1]$, one random key.
     """
     manifold = base.manifold
@@ -33,5 +33,5 @@ def flow_matching(
     v = manifold.log(x0, x1)
     path = lambda t: manifold.exp(x0, t * v)
     x, velocity = jax.jvp(path, (t,), (jnp.ones_like(t),))
-    error = evaluate_field(field, manifold, x, t) - velocity
+    error = manifold.to_tangent(x, evaluate_field(field, manifold, x, t)) - velocity
     return manifold.inner(x, error, error)

@@ -3,6 +3,7 @@
 from ._ensemble import Ensemble as Ensemble
 from ._features import FourierFeatures as FourierFeatures
 from ._flow_field import FlowField as FlowField
+from ._neural_field import NeuralField as NeuralField
 from ._parametrisation import (
     AbstractParametrisation as AbstractParametrisation,
     Killing as Killing,

@@ -5,24 +5,27 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array
 
-from .._manifold import AbstractManifold
+from .._manifold import AbstractManifold, Product
 from .._numerics import sin_cos
-from .._typing import Floating, Point, Scalar, typed
+from .._typing import Floating, Point, typed
 
 
-_VARIANCE_WAVES = 8
+_HARMONICS = 8
 
 
 class FourierFeatures(eqx.Module):
-    r"""Multi-scale features of a point and of the logarithm of a variance $v$, that of
-    the noise in the point.
+    r"""Multi-scale features of a point and of the logarithm of the variance $v$ of the
+    noise in the point.
 
     Of the point: its own features $\phi(x)$, and $\sin(w \cdot \phi)$ and
     $\cos(w \cdot \phi)$ with normal frequencies $w$ whose scales are spread
-    log-uniformly from 1 to `max_frequency`. Each wave is damped by
+    log-uniformly from 1 to `max_frequency`. Each is damped by
     $e^{-c\, v |w|^2 / 2}$, with $c = 1$ as the noise has damped that scale of the
     density. Of the variance: $\log v$, moved to $[-1, 1]$, and its first eight
     harmonics.
+
+    On a product of manifolds, each factor may have a variance of its own: $v |w|^2$ is
+    then the sum of $v_i w_i^2$, and there are features of each variance.
 
     The frequencies are fixed by `size` and `seed`. They are no parameters, and are not
     trained.
@@ -30,19 +33,20 @@ class FourierFeatures(eqx.Module):
     **Arguments:**
 
     - `manifold`: the manifold.
-    - `v_min`, `v_max`: the least and the largest variance.
+    - `v_min`, `v_max`: the smallest and the largest variance, or tuples with one for
+        each factor of a product.
     - `size`: the number of frequencies.
     - `max_frequency`: the largest scale. Features of size $1/w$ in the units of
-        $\phi$ are resolved; `1 / sqrt(v_min)` is the finest that there is to see.
+        $\phi$ are resolved; `1 / sqrt(v_min)` is the finest that the noise leaves.
     - `damping`: the number $c$. Between clumps of data that are far apart, the score
-        turns within less than $\sqrt v$, and less damping fits it better; elsewhere the
-        waves that are left fit noise.
+        turns within less than $\sqrt v$, and less damping fits it better; elsewhere it
+        lets the network fit noise.
     - `seed`: the seed of the frequencies.
     """
 
     manifold: AbstractManifold
-    v_min: float = eqx.field(static=True)
-    v_max: float = eqx.field(static=True)
+    v_min: float | tuple[float, ...] = eqx.field(static=True)
+    v_max: float | tuple[float, ...] = eqx.field(static=True)
     size: int = eqx.field(static=True, default=128)
     max_frequency: float = eqx.field(static=True, default=30.0)
     damping: float = eqx.field(static=True, default=1.0)
@@ -51,39 +55,52 @@ class FourierFeatures(eqx.Module):
     @property
     def out_size(self) -> int:
         """The length of the vector of features."""
-        return self._in_size + 2 * self.size + 1 + 2 * _VARIANCE_WAVES
+        levels = np.size(self.v_min) * (1 + 2 * _HARMONICS)
+        return sum(self._in_sizes) + 2 * self.size + levels
 
     @property
-    def _in_size(self) -> int:
-        return eqx.filter_eval_shape(self.manifold.features, self.manifold.origin).size
+    def _in_sizes(self) -> list[int]:
+        """The lengths of the features of the factors that have a variance each."""
+        own = isinstance(self.v_min, tuple) and isinstance(self.manifold, Product)
+        manifolds = self.manifold.manifolds if own else (self.manifold,)
+        return [eqx.filter_eval_shape(m.features, m.origin).size for m in manifolds]
 
     @property
     def _frequencies(self) -> np.ndarray:
-        shape = (self.size, self._in_size)
+        shape = (self.size, sum(self._in_sizes))
         normal = np.random.default_rng(self.seed).normal(size=shape)
         scales = np.geomspace(1.0, self.max_frequency, self.size)
         return scales[:, None] * normal
 
     @typed
-    def __call__(self, x: Point, v: Scalar) -> Floating[Array, " features"]:
-        """The features of the point `x` and the variance `v`, a vector of
-        `out_size`."""
+    def __call__(
+        self, x: Point, v: Floating[Array, "..."]
+    ) -> Floating[Array, " features"]:
+        """The features of the point `x` and the variance `v`, of shape `()` or
+        `(factors,)`: a vector of `out_size`."""
         phi = self.manifold.features(x)
-        v = v.astype(phi.dtype)
+        v = jnp.atleast_1d(v).astype(phi.dtype)
         frequencies = jnp.asarray(self._frequencies, phi.dtype)
-        damping = jnp.exp(-self.damping * v / 2 * jnp.sum(frequencies**2, axis=1))
+        damping = jnp.exp(-self.damping / 2 * self._damped_sq(v))
         # The order in which a batch of points needs no transposition.
         sin, cos = sin_cos(phi @ frequencies.T)
-        low, high = math.log(self.v_min), math.log(self.v_max)
+        low = jnp.log(jnp.array(self.v_min, v.dtype))
+        high = jnp.log(jnp.array(self.v_max, v.dtype))
         level = 2 * (jnp.log(v) - low) / (high - low) - 1
-        waves = math.pi / 2 * jnp.arange(1, _VARIANCE_WAVES + 1) * level
+        harmonics = jnp.arange(1, _HARMONICS + 1) * level[:, None] * (math.pi / 2)
         return jnp.concatenate(
             [
                 phi,
                 damping * sin,
                 damping * cos,
-                level[None],
-                jnp.sin(waves),
-                jnp.cos(waves),
+                level,
+                jnp.ravel(jnp.sin(harmonics)),
+                jnp.ravel(jnp.cos(harmonics)),
             ]
         )
+
+    def _damped_sq(self, v: Floating[Array, " variances"]) -> Array:
+        """$v |w|^2$ for each frequency $w$."""
+        ends = np.cumsum([0, *self._in_sizes[:-1]])
+        squares = np.add.reduceat(self._frequencies**2, ends, axis=1)
+        return jnp.asarray(squares, v.dtype) @ v

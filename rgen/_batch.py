@@ -1,0 +1,184 @@
+"""The doors for batches: samples and densities of every distribution."""
+
+import warnings
+from collections.abc import Callable, Iterable
+from typing import Any
+
+import equinox as eqx
+import jax
+import jax.numpy as jnp
+import jax.random as jr
+import numpy as np
+from jax.core import Tracer
+from jaxtyping import Array
+
+from ._check import check_points
+from ._cost import Cost
+from ._distribution import AbstractDistribution
+from ._typing import Floating, Key, typed
+
+
+# Points that are computed at a time: what bounds the memory.
+_CHUNK = 16_384
+
+
+@typed
+def sample(
+    distribution: AbstractDistribution,
+    key: Key,
+    n: int,
+    *,
+    chunk_size: int = _CHUNK,
+    progress: Callable[[Iterable], Iterable] = iter,
+) -> Floating[Array, "n ..."]:
+    """Samples `n` points from a distribution, or a model.
+
+    Each point has a key of its own: which points come out does not depend on the size
+    of the chunks, but for rounding. Compiled once for each size of a chunk and each
+    structure of the distribution: other parameters of the same shapes do not trace
+    again.
+
+    **Arguments:**
+
+    - `distribution`: the distribution.
+    - `key`: the random key.
+    - `n`: the number of points.
+    - `chunk_size`: how many points are computed at a time, which bounds the memory.
+    - `progress`: what the loop over the chunks is wrapped in, such as
+        `tqdm.auto.tqdm` for a progress bar. Inside `jax.jit` there is none.
+
+    **Returns:** points of shape `(n, *distribution.manifold.point_shape)`. A
+    `RuntimeWarning` says which of them are not finite, if any.
+    """
+    return sample_and_cost(
+        distribution, key, n, chunk_size=chunk_size, progress=progress
+    )[0]
+
+
+@typed
+def sample_and_cost(
+    distribution: AbstractDistribution,
+    key: Key,
+    n: int,
+    *,
+    chunk_size: int = _CHUNK,
+    progress: Callable[[Iterable], Iterable] = iter,
+) -> tuple[Floating[Array, "n ..."], Cost]:
+    """[`rgen.sample`][], and the [`rgen.Cost`][] of each sample."""
+    if n < 1:
+        raise ValueError(f"sample: expected `n` of at least 1, got {n}.")
+    points, cost = _in_chunks(
+        _sample, distribution, (jr.split(key, n),), chunk_size, progress
+    )
+    _warn("sample", "samples", distribution, points, cost)
+    return points, cost
+
+
+@typed
+def log_prob(
+    distribution: AbstractDistribution,
+    x: Any,
+    key: Key | None = None,
+    *,
+    chunk_size: int = _CHUNK,
+    progress: Callable[[Iterable], Iterable] = iter,
+) -> Floating[Array, " n"]:
+    """The log-density of a distribution, or a model, at each of the points `x`, in nats
+    with respect to the Riemannian volume.
+
+    Compiled once for each size of a chunk and each structure of the distribution.
+
+    **Arguments:**
+
+    - `distribution`: the distribution.
+    - `x`: points of shape `(n, *distribution.manifold.point_shape)`: an array of JAX or
+        NumPy, or nested lists.
+    - `key`: a random key, for the estimate of a model that has an
+        [`rgen.HutchinsonDivergence`][].
+    - `chunk_size`, `progress`: as for [`rgen.sample`][].
+
+    **Returns:** an array of shape `(n,)`. A `RuntimeWarning` says which of its entries
+    are NaN, if any: those where a solver did not finish, or a field returned NaN.
+
+    **Raises:** those of [`rgen.check_points`][].
+    """
+    return log_prob_and_cost(
+        distribution, x, key, chunk_size=chunk_size, progress=progress
+    )[0]
+
+
+@typed
+def log_prob_and_cost(
+    distribution: AbstractDistribution,
+    x: Any,
+    key: Key | None = None,
+    *,
+    chunk_size: int = _CHUNK,
+    progress: Callable[[Iterable], Iterable] = iter,
+) -> tuple[Floating[Array, " n"], Cost]:
+    """[`rgen.log_prob`][], and the [`rgen.Cost`][] of each density."""
+    x = check_points(distribution.manifold, x)
+    keys = None if key is None else jr.split(key, len(x))
+    log_probs, cost = _in_chunks(
+        _log_prob, distribution, (x, keys), chunk_size, progress
+    )
+    _warn("log_prob", "densities", distribution, log_probs, cost)
+    return log_probs, cost
+
+
+@eqx.filter_jit
+def _sample(distribution: AbstractDistribution, keys: Array) -> Any:
+    return jax.vmap(distribution.sample_and_cost)(keys)
+
+
+@eqx.filter_jit
+def _log_prob(distribution: AbstractDistribution, x: Array, keys: Array | None) -> Any:
+    if keys is None:
+        return jax.vmap(lambda x: distribution.log_prob_and_cost(x))(x)
+    return jax.vmap(distribution.log_prob_and_cost)(x, keys)
+
+
+def _in_chunks(
+    f: Callable,
+    distribution: AbstractDistribution,
+    args: Any,
+    chunk_size: int,
+    progress: Callable[[Iterable], Iterable],
+) -> Any:
+    """`f(distribution, *args)`, of which `chunk_size` rows are computed at a time."""
+    if chunk_size < 1:
+        raise ValueError(f"expected `chunk_size` of at least 1, got {chunk_size}.")
+    n = len(args[0])
+    if n <= chunk_size:
+        return f(distribution, *args)
+    # A last chunk that is too short computes some rows a second time.
+    starts = [min(start, n - chunk_size) for start in range(0, n, chunk_size)]
+    chunk = lambda start: jax.tree.map(lambda a: a[start : start + chunk_size], args)
+    parts = [f(distribution, *chunk(start)) for start in progress(starts)]
+    last = n - starts[-2] - chunk_size
+    parts[-1] = jax.tree.map(lambda a: a[chunk_size - last :], parts[-1])
+    return jax.tree.map(lambda *leaves: jnp.concatenate(leaves), *parts)
+
+
+def _warn(
+    where: str, what: str, distribution: AbstractDistribution, values: Array, cost: Cost
+) -> None:
+    """Says which values are NaN. An infinite density is a number."""
+    if isinstance(values, Tracer) or isinstance(cost.finished, Tracer):
+        return
+    broken = np.flatnonzero(
+        np.isnan(np.asarray(values).reshape(len(values), -1)).any(1)
+    )
+    if len(broken) == 0:
+        return
+    first = broken[0]
+    unfinished = int(np.sum(~np.asarray(cost.finished)))
+    warnings.warn(
+        f"{where}: {len(broken)} of {len(values)} {what} of the "
+        f"{type(distribution).__name__} are NaN, the first of them row {first}; the "
+        f"other rows are right. {unfinished} did not finish: the solver took all its "
+        "`max_steps`, or a Moser flow has negative mass there. If more steps or longer "
+        "training don't mend it, look for NaN in the field.",
+        RuntimeWarning,
+        stacklevel=4,
+    )

@@ -1,0 +1,35 @@
+import equinox as eqx
+import jax.numpy as jnp
+from jaxtyping import Array, Bool, Int
+
+
+class Cost(eqx.Module):
+    """What a sample or a density took.
+
+    Each array has the batch shape of the samples or densities.
+    """
+
+    evaluations: Int[Array, "..."]
+    """The network evaluations (NFE); for a density, evaluations of the field with its
+    divergence."""
+
+    steps: Int[Array, "..."]
+    """The steps of the solver, rejected ones included."""
+
+    finished: Bool[Array, "..."]
+    """Whether the solver finished. Where it did not, the result is NaN."""
+
+
+# Not a constant array: importing rgen must not start a backend.
+def free() -> Cost:
+    """The cost of a closed form."""
+    return Cost(jnp.array(0), jnp.array(0), jnp.array(True))
+
+
+def total(costs: Cost) -> Cost:
+    """The sum of costs along the leading axis."""
+    return Cost(
+        jnp.sum(costs.evaluations, axis=0),
+        jnp.sum(costs.steps, axis=0),
+        jnp.all(costs.finished, axis=0),
+    )

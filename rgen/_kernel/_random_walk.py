@@ -1,0 +1,110 @@
+from collections.abc import Callable
+from typing import NoReturn
+
+import diffrax
+import equinox as eqx
+import jax
+import jax.numpy as jnp
+
+from .._manifold import AbstractManifold
+from .._solver import BrownianGrid, GeodesicRandomWalk, NoiseTerm
+from .._solver._walk import walk
+from .._typing import Key, Point, Scalar, Tangent, typed
+from ._base import AbstractKernel, positive_variance
+
+
+class RandomWalkKernel(AbstractKernel):
+    r"""The transition kernel of $\mathrm dX_v = b(X_v)\,\mathrm dv +
+    \mathrm dB^{\mathcal M}_v$, in the sense of Itô, sampled by a random walk of equal
+    steps of variance: Algorithm 1 of De Bortoli et al. (2022). Without a drift it
+    approximates the heat kernel, on every manifold. Of weak order 1 in the size of a
+    step.
+
+    Its density and its score are not known: `log_prob` and `score` raise a
+    `NotImplementedError`. No gradient flows through a sample.
+
+    A step must be short against the curvature. Its length is about
+    $\sqrt{d\,v / \mathrm{steps}}$: keep that under a third of the smallest radius of
+    curvature.
+
+    **Arguments:**
+
+    - `manifold`: the manifold.
+    - `drift`: the drift $b$ at unit speed, a function of a point, or none.
+    - `steps`: the number of steps.
+    - `solver`: the Diffrax solver that takes the steps. By default the
+        [`rgen.GeodesicRandomWalk`][] of the manifold.
+    """
+
+    manifold: AbstractManifold
+    drift: Callable[[Point], Tangent] | None
+    steps: int = eqx.field(static=True)
+    solver: diffrax.AbstractSolver
+
+    @typed
+    def __init__(
+        self,
+        manifold: AbstractManifold,
+        drift: Callable | None = None,
+        steps: int = 100,
+        solver: diffrax.AbstractSolver | None = None,
+    ):
+        self.manifold = manifold
+        self.drift = drift
+        self.steps = steps
+        self.solver = GeodesicRandomWalk(manifold) if solver is None else solver
+
+    def __check_init__(self):
+        if self.steps < 1:
+            raise ValueError(
+                "RandomWalkKernel: expected `steps` of at least 1, got "
+                f"{self.steps}. Take as many as the curvature asks for, 100 by default."
+            )
+
+    @typed
+    def log_prob(self, x0: Point, x: Point, v: Scalar) -> Scalar:
+        self._unknown("density")
+
+    @typed
+    def score(self, x0: Point, x: Point, v: Scalar) -> Tangent:
+        self._unknown("score")
+
+    def _unknown(self, what: str) -> NoReturn:
+        # Varadhan's kernel would ignore the drift.
+        varadhan = (
+            ""
+            if self.drift
+            else (
+                ", or give the process the approximate "
+                "kernel=rgen.VaradhanHeatKernel(manifold)"
+            )
+        )
+        raise NotImplementedError(
+            f"RandomWalkKernel: the {what} of a random walk on {self.manifold} is not "
+            "known. Use a loss that does not need it, rgen.losses.implicit, "
+            f"rgen.losses.sliced or rgen.losses.denoising_step{varadhan}."
+        )
+
+    @typed
+    def sample(self, x0: Point, v: Scalar, key: Key) -> Point:
+        self.manifold._check_shapes("sample", x0=x0)
+        v = positive_variance("RandomWalkKernel.sample", v)
+        x0, v = jax.lax.stop_gradient((x0, v))
+        times = jnp.linspace(0, v, self.steps + 1, dtype=x0.dtype)
+        path = BrownianGrid(self.manifold.noise_shape, times, key, x0.dtype)
+        term = NoiseTerm(self.manifold, _unit_speed, path)
+        if self.drift is not None:
+            drift = diffrax.ODETerm(_Drift(self.drift))
+            term = diffrax.MultiTerm(drift, term)
+        return walk(term, self.solver, x0, times)
+
+
+class _Drift(eqx.Module):
+    drift: Callable[[Point], Tangent]
+
+    def __call__(self, t: Scalar, y: Point, args: None) -> Tangent:
+        return self.drift(y)
+
+
+def _unit_speed(t: Scalar) -> Scalar:
+    return jnp.ones_like(t)
