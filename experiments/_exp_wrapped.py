@@ -30,7 +30,7 @@ def exp_wrapped(
     schedule = rgen.LogUniformSchedule(resolution, 15.0)
     process = rgen.OrnsteinUhlenbeck(rgen.Euclidean(manifold.dim), schedule)
     field = rgen.nn.ScoreField(process, key=init_key, **size)
-    model = rgen.ScoreModel(field, process, flow, sampler)
+    model = rgen.ScoreModel(field, process, sampler, flow)
     draw = InChart(chart, draws(truth, batch))
     trained = train(model, denoising_loss, draw, key, **training)
     return trained._replace(model=rgen.Pushforward(chart, trained.model))

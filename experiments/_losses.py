@@ -30,9 +30,7 @@ def score_matching_loss(
     time_key, noise_key = jr.split(key)
     t = times(process, time_key, len(x0))
 
-    def one(x0, t, key):
-        return weight(process, t) * loss(model.score, process, x0, t, key)
-
+    one = partial(loss, model.score, process, weight=weight)
     return batch_loss(one, noise_key, x0, t)
 
 
@@ -56,7 +54,7 @@ def flow_matching_loss(model: rgen.Flow, x1: jax.Array, key: jax.Array) -> jax.A
     time_key, loss_key = jr.split(key)
     n = len(x1)
     u = (jnp.arange(n) + jr.uniform(time_key, (n,))) / n
-    finest = model.field.features.v_min**0.5
+    finest = model.field.v_min**0.5
     t = jnp.where(jnp.arange(n) % 2 == 0, u, 1 - finest**u)
     one = partial(rgen.losses.flow_matching, model.field, model.base)
     return batch_loss(one, loss_key, x1, t)

@@ -37,19 +37,22 @@ def moser_loss(
     return batch_loss(one, key, x)
 
 
-class Floored(rgen.AbstractDistribution):
+class Floored(rgen.AbstractModel):
     """A Moser flow whose density is at least its floor, normalised."""
 
     manifold: rgen.AbstractManifold
     flow: rgen.MoserFlow
     mass: jax.Array
 
-    def log_prob(self, x: jax.Array) -> jax.Array:
+    def log_prob_and_cost(
+        self, x: jax.Array, key: jax.Array | None = None
+    ) -> tuple[jax.Array, rgen.Cost]:
         ratio = jnp.maximum(self.flow.ratio(x), self.flow.floor)
-        return jnp.log(ratio / self.mass) + self.flow.base.log_prob(x)
+        log_prob = jnp.log(ratio / self.mass) + self.flow.base.log_prob(x)
+        return log_prob, rgen.Cost(jnp.array(1), jnp.array(0), jnp.array(True))
 
-    def sample(self, key: jax.Array) -> jax.Array:
-        return self.flow.sample(key)
+    def sample_and_cost(self, key: jax.Array) -> tuple[jax.Array, rgen.Cost]:
+        return self.flow.sample_and_cost(key)
 
 
 @eqx.filter_jit

@@ -1,7 +1,5 @@
 """How well a model fits a target whose density is known."""
 
-from functools import partial
-
 import equinox as eqx
 import jax
 import jax.numpy as jnp
@@ -9,7 +7,6 @@ import jax.random as jr
 
 import rgen
 
-from ._evaluations import density_evaluations, sample_evaluations
 from ._moser import floor_mass
 from ._training import drawn, draws, log_probs
 
@@ -41,7 +38,7 @@ def quality(
     gap = log_p[:TEST] - log_q[:TEST]
     proposal = jnp.logaddexp(log_p, log_probs(everywhere.log_prob, x))
     weights = 2 * jnp.exp(log_q - proposal)
-    evaluations = _map(density_evaluations, model, test[:256])
+    evaluations = _evaluations(model.log_prob_and_cost, test[:256])
     return dict(
         ceiling=_mean(log_p[:TEST]),
         log_likelihood=_mean(log_q[:TEST]),
@@ -62,13 +59,13 @@ def _quality_of_draws(model, truth, key):
     few = jr.split(key, 256)
     return dict(
         sample_log_likelihood=_mean(log_probs(truth.log_prob, x)),
-        sample_evaluations=_mean(_map(sample_evaluations, model, few)),
+        sample_evaluations=_mean(_evaluations(model.sample_and_cost, few)),
     )
 
 
 @eqx.filter_jit
-def _map(count, model, each):
-    return jax.vmap(partial(count, model))(each)
+def _evaluations(of, each):
+    return jax.vmap(lambda one: of(one)[1].evaluations)(each)
 
 
 def _mean(x):

@@ -21,6 +21,7 @@ from collections.abc import Callable
 from functools import partial
 from typing import Any, NamedTuple
 
+import diffrax
 import equinox as eqx
 import jax
 import jax.numpy as jnp
@@ -50,9 +51,8 @@ DATASETS = {
 }
 RESOLUTION = 1e-5
 BATCH = 512
-FLOW = rgen.ProbabilityFlow(
-    stepsize_controller=diffrax.PIDController(rtol=1e-4, atol=1e-4)
-)
+CONTROLLER = diffrax.PIDController(rtol=1e-4, atol=1e-4)
+FLOW = rgen.ProbabilityFlow(stepsize_controller=CONTROLLER)
 # By data set: most fires are in clumps that a network takes long to fit, and on floods
 # networks soon fit noise.
 MEMBERS = {"volcano": 3, "earthquake": 3, "flood": 6, "fire": 3}
@@ -131,7 +131,7 @@ def rsgm(data, validation, setting, key):
     # A few small networks: one that is wider fits faster and generalises worse.
     member = lambda key: _score_field(process, 96, setting, key)
     members = eqx.filter_vmap(member)(jr.split(init_key, setting.members))
-    model = rgen.ScoreModel(rgen.nn.Ensemble(members), process, FLOW)
+    model = rgen.ScoreModel(rgen.nn.Ensemble(members), process, flow=FLOW)
     draw = minibatches(data, BATCH)
 
     candidate = partial(best_blur, validation=validation)
@@ -144,7 +144,7 @@ def rsgm_single(data, validation, setting, key):
     init_key, key = jr.split(key)
     process = _noise(setting)
     score = _score_field(process, 128, setting, init_key)
-    model = rgen.ScoreModel(score, process, FLOW)
+    model = rgen.ScoreModel(score, process, flow=FLOW)
     draw = minibatches(data, BATCH)
     return _train(model, denoising_loss, draw, validation, key, setting.steps)
 
@@ -189,7 +189,7 @@ def stereographic(data, validation, setting, key):
     process = rgen.OrnsteinUhlenbeck(rgen.Euclidean(2), schedule)
     waves = setting._replace(max_frequency=2 * setting.max_frequency)
     score = rgen.nn.ScoreField(process, key=init_key, **_size(128, waves))
-    model = rgen.ScoreModel(score, process, FLOW)
+    model = rgen.ScoreModel(score, process, flow=FLOW)
     draw = InChart(chart, Blurred(minibatches(data, BATCH), setting.resolution))
     y = jax.vmap(chart.to_chart)(validation)
     trained = _train(model, denoising_loss, draw, y, key, setting.steps)
@@ -199,7 +199,7 @@ def stereographic(data, validation, setting, key):
 def flow_matching(data, validation, setting, key):
     init_key, key = jr.split(key)
     field = _flow_field(setting, init_key)
-    model = rgen.Flow(rgen.Uniform(SPHERE), field, rtol=1e-4, atol=1e-4)
+    model = rgen.Flow(rgen.Uniform(SPHERE), field, stepsize_controller=CONTROLLER)
     draw = Blurred(minibatches(data, BATCH), setting.resolution)
     return _train(model, flow_matching_loss, draw, validation, key, setting.steps)
 
@@ -217,7 +217,7 @@ def _moser_flow(data, validation, setting, key):
     init_key, near_key, key = jr.split(key, 3)
     field = _flow_field(setting, init_key)
     # A test point where the density is all but zero costs more than a floor.
-    model = rgen.MoserFlow(SPHERE, field, floor=0.03, rtol=1e-4, atol=1e-4)
+    model = rgen.MoserFlow(SPHERE, field, floor=0.03, stepsize_controller=CONTROLLER)
     draw = Blurred(minibatches(data, BATCH), setting.resolution)
     near = partial(_near, setting.resolution)
     proposal = near(minibatches(data, BATCH)(near_key))
@@ -247,11 +247,12 @@ def normalizing_flow(data, validation, setting, key):
     waves = setting._replace(max_frequency=finest)
     field = _flow_field(waves, init_key, width=64, frequencies=256)
     base = rgen.Uniform(SPHERE)
-    coarse = rgen.Flow(base, field, rtol=1e-3, atol=1e-3)
+    rough = diffrax.PIDController(rtol=1e-3, atol=1e-3)
+    coarse = rgen.Flow(base, field, stepsize_controller=rough)
     draw = Blurred(minibatches(data, 64), setting.resolution)
     steps = min(setting.steps, LIKELIHOOD_STEPS)
     trained = _train(coarse, likelihood_loss, draw, validation, key, steps)
-    model = rgen.Flow(base, trained.model.field, rtol=1e-4, atol=1e-4)
+    model = rgen.Flow(base, trained.model.field, stepsize_controller=CONTROLLER)
     return trained._replace(model=model)
 
 

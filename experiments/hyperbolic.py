@@ -13,6 +13,7 @@ JSON for each method and seed; what the fields say is at `experiments._quality.q
 from functools import partial
 from typing import Any
 
+import diffrax
 import equinox as eqx
 import jax
 import jax.numpy as jnp
@@ -58,7 +59,7 @@ def rsgm(truth, steps, key):
     schedule = rgen.LogUniformSchedule(RESOLUTION, 6.0)
     process = rgen.Langevin(PLANE, schedule, PRIOR, steps=150)
     score = rgen.nn.ScoreField(process, key=init_key, **SIZE)
-    model = rgen.ScoreModel(score, process, FLOW, SAMPLER)
+    model = rgen.ScoreModel(score, process, SAMPLER, FLOW)
     loss = eqx.Partial(score_matching_loss, rgen.losses.implicit)
     return train(model, loss, draws(truth, BATCH), key, steps=steps)
 

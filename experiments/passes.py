@@ -15,6 +15,7 @@ One line of JSON for each model.
 from functools import partial
 from typing import Any
 
+import diffrax
 import equinox as eqx
 import jax
 import jax.numpy as jnp
@@ -40,7 +41,8 @@ PROCESS = rgen.Brownian(SPHERE, rgen.LogUniformSchedule(1e-3, 4.0))
 PLANE = rgen.OrnsteinUhlenbeck(rgen.Euclidean(2), rgen.LogUniformSchedule(1e-3, 15.0))
 NORTH = jnp.array([0.0, 0.0, 1.0])
 SIZE: dict[str, Any] = dict(width=64, depth=3, frequencies=64, max_frequency=30.0)
-TOLERANCE: dict[str, Any] = dict(rtol=1e-3, atol=1e-3)
+CONTROLLER = diffrax.PIDController(rtol=1e-3, atol=1e-3)
+FLOW = rgen.ProbabilityFlow(stepsize_controller=CONTROLLER)
 BATCH, POINTS = 64, 16
 
 
@@ -49,15 +51,15 @@ BATCH, POINTS = 64, 16
 
 def rsgm(loss, key):
     field = rgen.nn.ScoreField(PROCESS, key=key, **SIZE)
-    flow, sampler = rgen.ProbabilityFlow(**TOLERANCE), rgen.ReverseSDE(steps=100)
-    model = rgen.ScoreModel(field, PROCESS, flow, sampler)
+    sampler = rgen.ReverseSDE(steps=100)
+    model = rgen.ScoreModel(field, PROCESS, sampler, FLOW)
     return model, eqx.Partial(score_matching_loss, loss)
 
 
 def chart_model(chart, key):
     field = rgen.nn.ScoreField(PLANE, key=key, **SIZE)
-    flow, sampler = rgen.ProbabilityFlow(**TOLERANCE), rgen.ReverseSDE(steps=100)
-    model = rgen.ScoreModel(field, PLANE, flow, sampler)
+    sampler = rgen.ReverseSDE(steps=100)
+    model = rgen.ScoreModel(field, PLANE, sampler, FLOW)
 
     def loss(model, x, key):
         return denoising_loss(model.law, jax.vmap(chart.to_chart)(x), key)
@@ -67,12 +69,12 @@ def chart_model(chart, key):
 
 def flow(loss, key):
     field = rgen.nn.FlowField(SPHERE, key=key, **SIZE)
-    return rgen.Flow(rgen.Uniform(SPHERE), field, **TOLERANCE), loss
+    return rgen.Flow(rgen.Uniform(SPHERE), field, stepsize_controller=CONTROLLER), loss
 
 
 def moser_flow(key):
     field = rgen.nn.FlowField(SPHERE, key=key, **SIZE)
-    model = rgen.MoserFlow(SPHERE, field, **TOLERANCE)
+    model = rgen.MoserFlow(SPHERE, field, stepsize_controller=CONTROLLER)
     return model, partial(moser_loss, lambda x: rgen.Uniform(SPHERE))
 
 

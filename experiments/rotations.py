@@ -11,6 +11,7 @@ the target at every step. What the fields say is at `experiments._quality.qualit
 from functools import partial
 from typing import Any
 
+import diffrax
 import equinox as eqx
 import jax
 import jax.numpy as jnp
@@ -42,8 +43,8 @@ SIZE: dict[str, Any] = dict(width=256, depth=4, frequencies=384, max_frequency=4
 CHART_SIZE = {**SIZE, "max_frequency": 8.0}
 SAMPLER = rgen.ReverseSDE(steps=100)
 FRAME = rgen.nn.LieAlgebra()
-TOLERANCE: dict[str, Any] = dict(rtol=1e-4, atol=1e-4)
-FLOW = rgen.ProbabilityFlow(**TOLERANCE)
+CONTROLLER = diffrax.PIDController(rtol=1e-4, atol=1e-4)
+FLOW = rgen.ProbabilityFlow(stepsize_controller=CONTROLLER)
 
 
 def target(n, key):
@@ -72,7 +73,7 @@ def rsgm(truth, size, steps, key):
     init_key, key = jr.split(key)
     process = rgen.Brownian(SO3, rgen.LogUniformSchedule(RESOLUTION, 5.0))
     field = rgen.nn.ScoreField(process, parametrisation=FRAME, key=init_key, **size)
-    model = rgen.ScoreModel(field, process, FLOW, SAMPLER)
+    model = rgen.ScoreModel(field, process, SAMPLER, FLOW)
     loss = eqx.Partial(score_matching_loss, rgen.losses.denoising, times=times)
     return train(model, loss, draws(truth, BATCH), key, steps=steps, rate=RATE)
 
@@ -85,7 +86,7 @@ def exp_wrapped(truth, size, steps, key):
 def flow_matching(truth, size, steps, key):
     init_key, key = jr.split(key)
     field = _flow_field(size, init_key)
-    model = rgen.Flow(rgen.Uniform(SO3), field, **TOLERANCE)
+    model = rgen.Flow(rgen.Uniform(SO3), field, stepsize_controller=CONTROLLER)
     draw = draws(truth, BATCH)
     return train(model, flow_matching_loss, draw, key, steps=steps, rate=RATE)
 
@@ -93,7 +94,7 @@ def flow_matching(truth, size, steps, key):
 def moser_flow(truth, size, steps, key):
     init_key, key = jr.split(key)
     field = _flow_field(size, init_key)
-    model = rgen.MoserFlow(SO3, field, **TOLERANCE)
+    model = rgen.MoserFlow(SO3, field, stepsize_controller=CONTROLLER)
     draw = draws(truth, BATCH)
     # Fewer, for each costs about eight times as much as one of the others.
     steps = max(1, steps // 8)

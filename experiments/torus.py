@@ -16,6 +16,7 @@ import math
 from functools import partial
 from typing import Any
 
+import diffrax
 import equinox as eqx
 import jax
 import jax.numpy as jnp
@@ -89,8 +90,8 @@ class HarmonicNetwork(eqx.Module):
 
 
 def with_harmonics(field, key):
-    network = HarmonicNetwork(field.network, field.manifold.dim, key)
-    return eqx.tree_at(lambda field: field.network, field, network)
+    network = HarmonicNetwork(field.field.network, field.field.manifold.dim, key)
+    return eqx.tree_at(lambda field: field.field.network, field, network)
 
 
 def score_model(loss, weight, truth, steps, key):
@@ -104,7 +105,7 @@ def score_model(loss, weight, truth, steps, key):
     )
     exact = truth.manifold.dim <= EXACT_UP_TO
     divergence = rgen.ExactDivergence() if exact else rgen.HutchinsonDivergence()
-    model = rgen.ScoreModel(field, process, flow, divergence=divergence)
+    model = rgen.ScoreModel(field, process, flow=flow, divergence=divergence)
     loss = eqx.Partial(score_matching_loss, loss, weight=weight)
     return train(model, loss, draws(truth, BATCH), key, steps=steps)
 

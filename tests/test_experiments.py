@@ -15,7 +15,6 @@ from helpers import needs_earth_files, sphere_rule
 
 import rgen
 from experiments import _quality, earth, report, rotations, torus, wasserstein_bound
-from experiments._evaluations import density_evaluations, sample_evaluations
 from experiments._moser import floor_mass, floored
 from experiments._passes import Counted, passes
 from experiments._published import EARTH
@@ -255,7 +254,7 @@ PROCESS = rgen.Brownian(S2, rgen.LogUniformSchedule(1e-2, 4.0))
 def counted_field():
     size = dict(width=8, depth=2, frequencies=4)
     field = rgen.nn.ScoreField(PROCESS, key=jr.key(0), **size)
-    return eqx.tree_at(lambda f: f.network, field, Counted(field.network))
+    return eqx.tree_at(lambda f: f.field.network, field, Counted(field.field.network))
 
 
 def counts(forward=0, tangent=0, reverse=0):
@@ -282,13 +281,13 @@ def test_passes_of_a_network_are_counted():
 def test_passes_are_those_that_a_law_reports():
     field = counted_field()
     law = rgen.ScoreModel(field, PROCESS, sampler=rgen.ReverseSDE(steps=20))
-    _, evaluations = eqx.filter_jit(law.log_prob_evaluations)(S2.origin)
+    _, cost = eqx.filter_jit(law.log_prob_and_cost)(S2.origin)
+    evaluations = cost.evaluations
     found = passes(eqx.filter_jit(law.log_prob), S2.origin)
-    # The field is evaluated, and once more with its two derivatives.
-    assert found == counts(2 * evaluations, tangent=2 * evaluations)
-    assert eqx.filter_jit(density_evaluations)(law, S2.origin) == evaluations
+    # The field is evaluated once, with its two derivatives.
+    assert found == counts(evaluations, tangent=2 * evaluations)
     assert passes(eqx.filter_jit(law.sample), jr.key(0)) == counts(20)
-    assert sample_evaluations(law, jr.key(0)) == 20
+    assert eqx.filter_jit(law.sample_and_cost)(jr.key(0))[1].evaluations == 20
 
 
 def test_the_positive_part_of_a_moser_flow_is_normalised():
@@ -388,9 +387,7 @@ def test_radial_law_of_the_data(manifold):
     assert law.distance(radii + 0.1) == pytest.approx(0.1, abs=3 * law.noise(n))
 
 
-def test_the_target_itself_has_no_gap_and_the_mass_one(monkeypatch):
-    monkeypatch.setattr(_quality, "density_evaluations", lambda law, x: jnp.array(1))
-    monkeypatch.setattr(_quality, "sample_evaluations", lambda law, key: jnp.array(1))
+def test_the_target_itself_has_no_gap_and_the_mass_one():
     truth = rotations.target(16, jr.key(0))
     found = _quality.quality(truth, truth, rgen.Uniform(rotations.SO3), jr.key(1))
     assert found["gap"] == 0 and found["gap_error"] == 0
@@ -419,9 +416,7 @@ class Scaled(rgen.AbstractDistribution):
         return self.law.sample(key)
 
 
-def test_quality_of_a_law_that_is_not_the_target(monkeypatch):
-    monkeypatch.setattr(_quality, "density_evaluations", lambda law, x: jnp.array(1))
-    monkeypatch.setattr(_quality, "sample_evaluations", lambda law, key: jnp.array(1))
+def test_quality_of_a_law_that_is_not_the_target():
     north, uniform = jnp.array([0.0, 0.0, 1.0]), rgen.Uniform(S2)
     fisher = lambda kappa: rgen.VonMisesFisher(north, kappa)
     found = _quality.quality(

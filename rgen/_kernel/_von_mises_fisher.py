@@ -8,10 +8,10 @@ from .._manifold import Sphere
 from .._numerics import log_sum_exp, sinhc_sq
 from .._rejection import rejection_sample
 from .._typing import Key, Point, Scalar, Tangent, typed
-from ._base import AbstractHeatKernel, positive_variance
+from ._base import AbstractKernel, positive_variance
 
 
-class VonMisesFisherKernel(AbstractHeatKernel):
+class VonMisesFisherKernel(AbstractKernel):
     r"""The von Mises-Fisher distribution with mean $x_0$ and concentration $1/v$ on the
     sphere $S^d$, of density
 
