@@ -58,7 +58,11 @@ from ._kernel import (
 )
 from ._manifold import (
     AbstractEmbeddedManifold as AbstractEmbeddedManifold,
+    AbstractFlat as AbstractFlat,
+    AbstractLevelSet as AbstractLevelSet,
     AbstractManifold as AbstractManifold,
+    AbstractMatrixGroup as AbstractMatrixGroup,
+    AbstractMetricManifold as AbstractMetricManifold,
     Euclidean as Euclidean,
     Hyperbolic as Hyperbolic,
     Power as Power,

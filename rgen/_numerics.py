@@ -125,3 +125,25 @@ def log_sum_exp(a: Floating[Array, "..."], axis: int = -1) -> Floating[Array, ".
     top = jnp.where(jnp.isfinite(top), top, 0)
     total = jnp.sum(jnp.exp(a - top), axis=axis)
     return jnp.log(total) + jnp.squeeze(top, axis)
+
+
+def unit(v: Floating[Array, "..."], otherwise: Array) -> Floating[Array, "..."]:
+    """`v` over its norm, and `otherwise` for `v = 0`: also where the square of `v`
+    underflows, with finite derivatives as long as 1 / |v| has them."""
+    size = jax.lax.stop_gradient(jnp.max(jnp.abs(v)))
+    zero = size == 0
+    scaled = jnp.where(zero, otherwise, v / jnp.where(zero, 1, size))
+    return scaled / jnp.sqrt(jnp.sum(scaled * scaled))
+
+
+def log_sphere_volume(dim: int) -> float:
+    """The logarithm of the volume of the unit sphere of dimension `dim`."""
+    n = (dim + 1) / 2
+    return math.log(2) + n * math.log(math.pi) - math.lgamma(n)
+
+
+def skew(n: int, z: Floating[Array, " size"]) -> Floating[Array, "n n"]:
+    """The skew-symmetric matrix of size `n` with `z` above the diagonal, by rows."""
+    rows, columns = jnp.triu_indices(n, 1)
+    upper = jnp.zeros((n, n), z.dtype).at[rows, columns].set(z)
+    return upper - upper.T

@@ -1,12 +1,14 @@
 import abc
 import math
-from typing import final
+from typing import Any, final
 
 import equinox as eqx
 import jax
 import jax.numpy as jnp
 import jax.random as jr
 import jaxtyping
+import numpy as np
+from jax.scipy.linalg import solve_triangular
 from jaxtyping import Array
 
 from .._numerics import safe_sqrt
@@ -21,6 +23,47 @@ from .._typing import (
     VectorField,
     typed,
 )
+from ._geodesic import solve_geodesic
+
+
+def check_size(owner: str, name: str, value: Any, least: int, hint: str = "") -> None:
+    """Raises a `ValueError` unless `value` is a whole number, a Python integer, of at
+    least `least`."""
+    if not isinstance(value, int) or isinstance(value, bool):
+        raise ValueError(
+            f"{owner}: expected `{name}` to be a Python int, got {value!r} of type "
+            f"{type(value).__name__}. Write {owner}(int({name}))."
+        )
+    if value < least:
+        raise ValueError(
+            f"{owner}: expected `{name}` of at least {least}, got {value}.{hint}"
+        )
+
+
+def check_manifold_type(owner: str, value: Any) -> Any:
+    """`value`, which is required to be a manifold."""
+    if not isinstance(value, AbstractManifold):
+        raise ValueError(
+            f"{owner}: expected a manifold, got {value!r} of type "
+            f"{type(value).__name__}. Make one first, such as rgen.Sphere(2)."
+        )
+    return value
+
+
+_PRIOR = "the uniform distribution, the prior of rgen.Brownian,"
+
+# What asks for a hook that is optional, for the error where it is absent.
+_NEEDED_BY = {
+    "_log": "distances, flow matching, wrapped normals and Varadhan's kernel",
+    "_transport": "parallel transport",
+    "_killing": "rgen.nn.Killing",
+    "_uniform": f"sampling {_PRIOR}",
+    "killing_size": "rgen.nn.Killing",
+    "log_volume": f"the density of {_PRIOR}",
+    "spectral_gap": "the default end of a schedule",
+    "period": "the density of a wrapped normal or of a pushforward by an exponential "
+    "chart",
+}
 
 
 class AbstractManifold(eqx.Module):
@@ -31,16 +74,62 @@ class AbstractManifold(eqx.Module):
     map over a batch with `jax.vmap`. The manifold comes first, the point second, the
     tangent third.
 
-    The public methods are final. They check shapes while they are traced, and call the
-    method of the same name with an underscore before it, which is the one that a new
-    manifold defines.
-
-    Manifolds hold no arrays, only Python integers: they hash, compare, and cost nothing
+    Manifolds hold no arrays, only Python numbers: they hash, compare, and cost nothing
     as fields of other modules.
+
+    **To add a manifold**, derive from the base that fits:
+    [`rgen.AbstractLevelSet`][] for an equation, [`rgen.AbstractMetricManifold`][] for a
+    metric in coordinates, [`rgen.AbstractMatrixGroup`][] for a group of matrices,
+    [`rgen.AbstractFlat`][] for flat space, [`rgen.AbstractEmbeddedManifold`][] where
+    you know the projections. Each says which of the hooks below are left to write.
+    The public methods are final: they check shapes while they are traced, and call the
+    hook of the same name with an underscore. Test the result with
+    [`rgen.testing.check_manifold`][].
+
+    **Hooks:**
+
+    - `dim`: the dimension.
+    - `point_shape`: the shape of the array that holds a point.
+    - `origin`: a marked point, in the default dtype.
+    - `compact`: whether the manifold is compact.
+    - `_inner(x, u, v)`: the metric.
+    - `_connection(x, v, f, df)`: $\nabla_v f$ of a field with value `f` and
+      derivative `df` (as an array) along `v`.
+    - `_to_tangent(x, v)`: the orthogonal projection to the tangent space.
+    - `_project(x)`: the nearest point of the manifold.
+    - `_acceleration(x, v)`: that of the geodesic with velocity `v`, as an array
+      (default: from `_connection`, in coordinates).
+    - `_exp(x, v)`: the exponential map (default: the geodesic equation, solved by
+      Diffrax).
+    - `_contains(x, atol)`: whether `x` is a point (default: from `_project`).
+    - `_features(x)`: what a network reads (default: `x`, ravelled).
+    - `_basis(x)`: an orthonormal basis (default: from `_to_tangent` and `_inner`).
+    - `noise_shape`, `_frame(x, z)`: a square root of the inverse metric (default:
+      from `_basis`).
+    - `_sharp(x, a)`: the vector of a covector (default: from `_basis`).
+    - `_log_det_exp(x, v)`: the volume distortion of `exp` (default: automatic
+      differentiation of `exp`).
+    - `_log(x, y)`: the logarithm (default: absent).
+    - `_dist(x, y)`: the distance (default: the length of `_log`).
+    - `_transport(x, y, v)`: parallel transport (default: absent).
+    - `killing_size`, `_killing(x, a)`: Killing fields (default: absent).
+    - `log_volume`, `_uniform(key)`: the uniform distribution (default: absent).
+    - `spectral_gap`: $\lambda_1$ (default: absent).
+    - `period`: the length of the closed geodesics (default: absent).
+    - `is_group`: whether it is a Lie group with a left-invariant `frame` (default:
+      `False`).
+
+    What is absent raises a `NotImplementedError` that names the hook and the part of
+    rgen that needs it. What is needed for what: sampling and the implicit and sliced
+    losses need the first eight; densities also `log_volume` and `_uniform` (those of
+    the prior); flow matching, distances and wrapped normals need `_log`.
     """
 
     dim: eqx.AbstractVar[int]
     """The dimension."""
+
+    compact: eqx.AbstractVar[bool]
+    """Whether the manifold is compact, so that it has a uniform distribution."""
 
     @property
     @abc.abstractmethod
@@ -49,39 +138,45 @@ class AbstractManifold(eqx.Module):
 
     @property
     @abc.abstractmethod
-    def noise_shape(self) -> tuple[int, ...]:
-        """The shape of the coefficients that [`frame`][rgen.AbstractManifold.frame]
-        takes: of the Brownian motion that drives a diffusion."""
-
-    @property
-    @abc.abstractmethod
-    def log_volume(self) -> float:
-        """The logarithm of the Riemannian volume, in nats; infinite where the manifold
-        is not compact."""
-
-    @property
-    @abc.abstractmethod
-    def spectral_gap(self) -> float:
-        r"""$\lambda_1$, the smallest positive eigenvalue of $-\Delta$: Brownian motion
-        forgets its start as $e^{-\lambda_1 t/2}$. Zero where the manifold is not
-        compact."""
-
-    @property
-    @abc.abstractmethod
-    def killing_size(self) -> int:
-        """The number of coefficients that [`killing`][rgen.AbstractManifold.killing]
-        takes."""
-
-    @property
-    @abc.abstractmethod
     def origin(self) -> Point:
         """A marked point, in the default dtype."""
 
     @property
-    @final
-    def compact(self) -> bool:
-        """Whether the manifold is compact, so that it has a uniform law."""
-        return math.isfinite(self.log_volume)
+    def noise_shape(self) -> tuple[int, ...]:
+        """The shape of the coefficients that [`frame`][rgen.AbstractManifold.frame]
+        takes: of the Brownian motion that drives a diffusion."""
+        return (self.dim,)
+
+    @property
+    def is_group(self) -> bool:
+        """Whether the manifold is a Lie group, with a `frame` that is left-invariant
+        and takes `dim` coefficients."""
+        return False
+
+    @property
+    def log_volume(self) -> float:
+        """The logarithm of the Riemannian volume, in nats; infinite where the manifold
+        is not compact."""
+        return self._absent("log_volume") if self.compact else math.inf
+
+    @property
+    def spectral_gap(self) -> float:
+        r"""$\lambda_1$, the smallest positive eigenvalue of $-\Delta$: Brownian motion
+        forgets its start as $e^{-\lambda_1 t/2}$. Zero where the manifold is not
+        compact."""
+        return self._absent("spectral_gap") if self.compact else 0.0
+
+    @property
+    def killing_size(self) -> int:
+        """The number of coefficients that [`killing`][rgen.AbstractManifold.killing]
+        takes."""
+        return self._absent("killing_size")
+
+    @property
+    def period(self) -> float:
+        """The length of the closed geodesics, where every geodesic is closed and
+        simple; infinite where no two geodesics meet twice."""
+        return self._absent("period")
 
     @final
     @typed
@@ -207,6 +302,22 @@ class AbstractManifold(eqx.Module):
 
     @final
     @typed
+    def preimages(
+        self, x: Point, y: Point, windings: int = 1
+    ) -> Floating[Array, "n ..."]:
+        r"""The tangent vectors `v` at `x` with $\exp_x(v) = y$ that wind around the
+        closed geodesics at most `windings` times in either direction, one a row, the
+        logarithm first.
+
+        Where `y` is `x` or, on a sphere, its antipode, whole spheres of vectors end in
+        one point, and those along one geodesic stand for all. On a torus or a product
+        there are as many as combinations of those of its factors.
+        """
+        self._check_shapes("preimages", x=x, y=y)
+        return self._preimages(x, y, windings)
+
+    @final
+    @typed
     def tangent_noise(self, x: Point, key: Key) -> Tangent:
         """A standard normal tangent vector at `x`: isotropic, of unit variance in the
         metric along every direction."""
@@ -216,14 +327,14 @@ class AbstractManifold(eqx.Module):
     @final
     @typed
     def uniform(self, key: Key) -> Point:
-        """A draw from the uniform law, whose density is `exp(-log_volume)`.
+        """A sample of the uniform distribution, whose density is `exp(-log_volume)`.
 
         Raises a `ValueError` where the manifold is not compact.
         """
         if not self.compact:
             raise ValueError(
-                f"{self} is not compact, so it has no uniform law. Use a wrapped "
-                "normal, rgen.WrappedNormal, or noise with rgen.Langevin."
+                f"{self} is not compact, so it has no uniform distribution. Use a "
+                "wrapped normal, rgen.WrappedNormal, or noise with rgen.Langevin."
             )
         return self._uniform(key)
 
@@ -271,14 +382,12 @@ class AbstractManifold(eqx.Module):
             f"{array.shape}. Methods act on one point: map over a batch with jax.vmap."
         )
 
-    @abc.abstractmethod
-    def _exp(self, x: Point, v: Tangent) -> Point: ...
-
-    @abc.abstractmethod
-    def _log(self, x: Point, y: Point) -> Tangent: ...
-
-    @abc.abstractmethod
-    def _dist(self, x: Point, y: Point) -> Scalar: ...
+    @final
+    def _absent(self, hook: str) -> Any:
+        raise NotImplementedError(
+            f"{type(self).__name__} defines no `{hook}`, which {_NEEDED_BY[hook]} "
+            f"needs. Define it in your class; rgen.AbstractManifold says what it is."
+        )
 
     @abc.abstractmethod
     def _inner(self, x: Point, u: Tangent, v: Tangent) -> Scalar: ...
@@ -290,56 +399,84 @@ class AbstractManifold(eqx.Module):
     def _to_tangent(self, x: Point, v: Tangent) -> Tangent: ...
 
     @abc.abstractmethod
-    def _transport(self, x: Point, y: Point, v: Tangent) -> Tangent: ...
-
-    @abc.abstractmethod
-    def _contains(self, x: Point, atol: float) -> BoolScalar: ...
-
-    @abc.abstractmethod
-    def _frame(self, x: Point, z: Array) -> Tangent: ...
-
-    @abc.abstractmethod
-    def _basis(self, x: Point) -> Array: ...
-
-    @abc.abstractmethod
-    def _killing(self, x: Point, a: Array) -> Tangent: ...
-
-    @abc.abstractmethod
-    def _features(self, x: Point) -> Array: ...
-
-    @abc.abstractmethod
-    def _log_det_exp(self, x: Point, v: Tangent) -> Scalar: ...
-
-    @abc.abstractmethod
-    def _uniform(self, key: Key) -> Point: ...
-
-    @abc.abstractmethod
-    def _sharp(self, x: Point, a: Array) -> Tangent:
-        """The tangent vector whose inner products are those of the covector `a`."""
-
-    @abc.abstractmethod
     def _connection(self, x: Point, v: Tangent, f: Tangent, df: Array) -> Tangent:
         """The covariant derivative along `v` of a field with value `f` and with
         derivative `df` as an array."""
 
+    def _acceleration(self, x: Point, v: Tangent) -> Array:
+        """That of the geodesic at `x` with velocity `v`, as an array."""
+        return -self._connection(x, v, v, jnp.zeros_like(v))
 
-class AbstractEmbeddedManifold(AbstractManifold):
-    r"""A manifold whose metric is that of the arrays which hold its points, times
-    `metric_scale`: $\langle u, v\rangle = c \sum_i u_i v_i$."""
+    def _exp(self, x: Point, v: Tangent) -> Point:
+        return self._project(solve_geodesic(self._acceleration, x, v))
 
-    @property
-    @abc.abstractmethod
-    def metric_scale(self) -> float:
-        """The constant $c$."""
+    def _log(self, x: Point, y: Point) -> Tangent:
+        return self._absent("_log")
 
-    @final
-    def _inner(self, x: Point, u: Tangent, v: Tangent) -> Scalar:
-        return self.metric_scale * jnp.sum(u * v)
+    def _dist(self, x: Point, y: Point) -> Scalar:
+        v = self._log(x, y)
+        return safe_sqrt(self._inner(x, v, v))
 
-    @final
+    def _transport(self, x: Point, y: Point, v: Tangent) -> Tangent:
+        return self._absent("_transport")
+
+    def _contains(self, x: Point, atol: float) -> BoolScalar:
+        return jnp.max(jnp.abs(self._project(x) - x)) <= atol
+
+    def _frame(self, x: Point, z: Array) -> Tangent:
+        return jnp.tensordot(z, self._basis(x), 1)
+
+    def _basis(self, x: Point) -> Array:
+        size = math.prod(self.point_shape)
+        spanning = jnp.eye(size, dtype=x.dtype).reshape(size, *self.point_shape)
+        if size > self.dim:
+            spanning = jax.vmap(lambda a: self._to_tangent(x, a))(spanning)
+            spanning = jnp.tensordot(_range(spanning, self.dim), spanning, 1)
+        product = lambda u: jax.vmap(lambda v: self._inner(x, u, v))(spanning)
+        root = jnp.linalg.cholesky(jax.vmap(product)(spanning))
+        rows = solve_triangular(root, spanning.reshape(self.dim, size), lower=True)
+        return rows.reshape(self.dim, *self.point_shape)
+
+    def _killing(self, x: Point, a: Array) -> Tangent:
+        return self._absent("_killing")
+
+    def _features(self, x: Point) -> Array:
+        return jnp.ravel(x)
+
+    def _log_det_exp(self, x: Point, v: Tangent) -> Scalar:
+        push = lambda e: jax.jvp(lambda v: self._exp(x, v), (v,), (e,))
+        y, columns = jax.vmap(push, out_axes=(None, 0))(self._basis(x))
+        along = lambda e: jax.vmap(lambda c: self._inner(y, e, c))(columns)
+        return jnp.linalg.slogdet(jax.vmap(along)(self._basis(y)))[1]
+
+    def _preimages(self, x: Point, y: Point, windings: int) -> Array:
+        v = self._log(x, y)
+        if math.isinf(self.period):
+            return v[None]
+        length = safe_sqrt(self._inner(x, v, v))
+        at_x = length == 0
+        direction = jnp.where(at_x, self._basis(x)[0], v / jnp.where(at_x, 1, length))
+        k = jnp.arange(1, windings + 1, dtype=x.dtype)
+        turns = self.period * jnp.concatenate([-k, k])
+        return jnp.concatenate([v[None], v + jnp.tensordot(turns, direction, 0)])
+
+    def _uniform(self, key: Key) -> Point:
+        return self._absent("_uniform")
+
     def _sharp(self, x: Point, a: Array) -> Tangent:
-        return self._to_tangent(x, a) / self.metric_scale
+        """The tangent vector whose inner products are those of the covector `a`."""
+        basis = self._basis(x).reshape(self.dim, -1)
+        return (jnp.ravel(a) @ basis.T @ basis).reshape(self.point_shape)
 
-    @final
-    def _connection(self, x: Point, v: Tangent, f: Tangent, df: Array) -> Tangent:
-        return self._to_tangent(x, df)
+
+def _range(projected: Array, dim: int) -> Array:
+    """Coefficients of `dim` combinations that span what `projected` does: locally
+    constant, so that the basis made of them is differentiable."""
+    rows = jax.lax.stop_gradient(projected).reshape(len(projected), -1)
+    return jnp.linalg.eigh(rows @ rows.T)[1][:, -dim:].T
+
+
+def combinations(choices: list[Array]) -> list[Array]:
+    """All ways to take a row of each array, as arrays of equally many rows."""
+    rows = np.indices([len(choice) for choice in choices]).reshape(len(choices), -1)
+    return [choice[row] for choice, row in zip(choices, rows, strict=True)]

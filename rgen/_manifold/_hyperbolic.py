@@ -1,4 +1,5 @@
 import math
+from typing import ClassVar
 
 import equinox as eqx
 import jax
@@ -6,9 +7,9 @@ import jax.numpy as jnp
 from jax.lax import stop_gradient
 from jaxtyping import Array
 
-from .._numerics import polynomial, safe_norm, sinhc_sq
-from .._typing import BoolScalar, Key, Point, Scalar, Tangent, typed
-from ._base import AbstractManifold
+from .._numerics import polynomial, safe_norm, sinhc_sq, skew
+from .._typing import BoolScalar, Point, Scalar, Tangent, typed
+from ._base import AbstractManifold, check_size
 
 
 class Hyperbolic(AbstractManifold):
@@ -43,29 +44,16 @@ class Hyperbolic(AbstractManifold):
     """
 
     dim: int = eqx.field(static=True)
+    compact: ClassVar[bool] = False
+    period: ClassVar[float] = math.inf
 
     def __check_init__(self):
-        if self.dim < 2:
-            raise ValueError(
-                f"Hyperbolic: expected `dim` of at least 2, got {self.dim}. In "
-                "dimension 1 there is no curvature: use rgen.Euclidean(1)."
-            )
+        hint = " In dimension 1 there is no curvature: use rgen.Euclidean(1)."
+        check_size("Hyperbolic", "dim", self.dim, 2, hint)
 
     @property
     def point_shape(self) -> tuple[int, ...]:
         return (self.dim,)
-
-    @property
-    def noise_shape(self) -> tuple[int, ...]:
-        return (self.dim,)
-
-    @property
-    def log_volume(self) -> float:
-        return math.inf
-
-    @property
-    def spectral_gap(self) -> float:
-        return 0.0
 
     @property
     def killing_size(self) -> int:
@@ -141,23 +129,13 @@ class Hyperbolic(AbstractManifold):
         return jax.vmap(self._frame, (None, 0))(x, jnp.eye(self.dim, dtype=x.dtype))
 
     def _killing(self, x: Point, a: Array) -> Tangent:
-        rows, columns = jnp.triu_indices(self.dim, 1)
-        skew = jnp.zeros((self.dim, self.dim), a.dtype)
-        skew = skew.at[rows, columns].set(a[self.dim :])
         sq = jnp.sum(x * x)
         rate = coth_rest_sq(sq)
-        return (
-            _scale_across(x, a[: self.dim], 1 + sq * rate, rate) + (skew - skew.T) @ x
-        )
-
-    def _features(self, x: Point) -> Array:
-        return x
+        translation = _scale_across(x, a[: self.dim], 1 + sq * rate, rate)
+        return translation + skew(self.dim, a[self.dim :]) @ x
 
     def _log_det_exp(self, x: Point, v: Tangent) -> Scalar:
         return (self.dim - 1) * log_sinhc_sq(self._inner(x, v, v))
-
-    def _uniform(self, key: Key) -> Point:
-        raise NotImplementedError("unreachable: hyperbolic space is not compact")
 
     def _sharp(self, x: Point, a: Array) -> Tangent:
         # The frame is a symmetric matrix.

@@ -1,3 +1,5 @@
+import math
+
 import equinox as eqx
 import jax
 import jax.numpy as jnp
@@ -5,8 +7,8 @@ import jax.random as jr
 from jaxtyping import Array
 
 from .._numerics import safe_sqrt
-from .._typing import BoolScalar, Key, Point, Scalar, Tangent, typed
-from ._base import AbstractManifold
+from .._typing import BoolScalar, Key, Point, Scalar, Tangent
+from ._base import AbstractManifold, check_manifold_type, check_size, combinations
 
 
 class Power(AbstractManifold):
@@ -25,14 +27,12 @@ class Power(AbstractManifold):
     manifold: AbstractManifold
     n: int = eqx.field(static=True)
 
-    @typed
     def __init__(self, manifold: AbstractManifold, n: int):
-        self.manifold = manifold
+        self.manifold = check_manifold_type("Power", manifold)
         self.n = n
 
     def __check_init__(self):
-        if self.n < 1:
-            raise ValueError(f"Power: expected `n` of at least 1, got {self.n}.")
+        check_size("Power", "n", self.n, 1)
 
     @property
     def dim(self) -> int:
@@ -45,6 +45,19 @@ class Power(AbstractManifold):
     @property
     def noise_shape(self) -> tuple[int, ...]:
         return (self.n, *self.manifold.noise_shape)
+
+    @property
+    def compact(self) -> bool:
+        return self.manifold.compact
+
+    @property
+    def is_group(self) -> bool:
+        return self.manifold.is_group
+
+    @property
+    def period(self) -> float:
+        period = self.manifold.period
+        return period if self.n == 1 or math.isinf(period) else super().period
 
     @property
     def log_volume(self) -> float:
@@ -103,6 +116,10 @@ class Power(AbstractManifold):
 
     def _log_det_exp(self, x: Point, v: Tangent) -> Scalar:
         return jnp.sum(jax.vmap(self.manifold._log_det_exp)(x, v))
+
+    def _preimages(self, x: Point, y: Point, windings: int) -> Array:
+        each = lambda x, y: self.manifold._preimages(x, y, windings)
+        return jnp.stack(combinations(list(jax.vmap(each)(x, y))), 1)
 
     def _uniform(self, key: Key) -> Point:
         return jax.vmap(self.manifold._uniform)(jr.split(key, self.n))

@@ -9,7 +9,7 @@ from jaxtyping import Array
 
 from .._numerics import safe_sqrt
 from .._typing import BoolScalar, Floating, Key, Point, Scalar, Tangent, typed
-from ._base import AbstractManifold
+from ._base import AbstractManifold, check_manifold_type, combinations
 
 
 def _split(vector: Array, shapes: list[tuple[int, ...]]) -> list[Array]:
@@ -45,7 +45,7 @@ class Product(AbstractManifold):
     def __init__(self, *manifolds: AbstractManifold):
         if not manifolds:
             raise ValueError("Product: expected at least one manifold, got none.")
-        self.manifolds = manifolds
+        self.manifolds = tuple(check_manifold_type("Product", m) for m in manifolds)
 
     @property
     def dim(self) -> int:
@@ -58,6 +58,20 @@ class Product(AbstractManifold):
     @property
     def noise_shape(self) -> tuple[int, ...]:
         return (sum(math.prod(m.noise_shape) for m in self.manifolds),)
+
+    @property
+    def compact(self) -> bool:
+        return all(m.compact for m in self.manifolds)
+
+    @property
+    def is_group(self) -> bool:
+        return all(m.is_group for m in self.manifolds)
+
+    @property
+    def period(self) -> float:
+        periods = [m.period for m in self.manifolds]
+        infinite = all(map(math.isinf, periods))
+        return periods[0] if len(periods) == 1 or infinite else super().period
 
     @property
     def log_volume(self) -> float:
@@ -135,6 +149,12 @@ class Product(AbstractManifold):
 
     def _log_det_exp(self, x: Point, v: Tangent) -> Scalar:
         return _sum(self._each(lambda m, x, v: m._log_det_exp(x, v), x, v))
+
+    def _preimages(self, x: Point, y: Point, windings: int) -> Array:
+        each = self._each(lambda m, x, y: m._preimages(x, y, windings), x, y)
+        return jnp.concatenate(
+            combinations([v.reshape(len(v), -1) for v in each]), axis=1
+        )
 
     def _uniform(self, key: Key) -> Point:
         keys = jr.split(key, len(self.manifolds))

@@ -1,4 +1,5 @@
 import math
+from typing import ClassVar
 
 import equinox as eqx
 import jax
@@ -6,12 +7,13 @@ import jax.numpy as jnp
 import jax.random as jr
 from jaxtyping import Array
 
-from .._numerics import asinc_sq, cosc_sq, safe_norm, sinc_sq
-from .._typing import BoolScalar, Floating, Key, Point, Scalar, Tangent, typed
-from ._base import AbstractEmbeddedManifold
+from .._numerics import asinc_sq, log_sphere_volume, safe_norm, sinc_sq, skew
+from .._typing import BoolScalar, Floating, Key, Point, Scalar, Tangent
+from ._base import check_size
+from ._matrix_group import AbstractMatrixGroup, newton_schulz
 
 
-class SpecialOrthogonal(AbstractEmbeddedManifold):
+class SpecialOrthogonal(AbstractMatrixGroup):
     r"""The rotations of $\mathbb R^n$,
     $SO(n) = \{R : R^\top R = I, \det R = 1\}$, with the metric
     $\langle u, v\rangle = \tfrac12 \mathrm{tr}(u^\top v)$.
@@ -22,8 +24,8 @@ class SpecialOrthogonal(AbstractEmbeddedManifold):
     $R_1^\top R_2$, at most $\pi$; the coefficients that
     [`frame`][rgen.AbstractManifold.frame] takes are then those of the axis-angle
     vector in the body frame. For `n = 2` they are closed forms too. For larger `n`,
-    `exp` is a matrix exponential and `log` is computed by inverse scaling and squaring;
-    it is not meant for points on the cut locus to within rounding.
+    `exp` is a matrix exponential and `log` is computed by inverse scaling and squaring,
+    on the cut locus too.
 
     **Arguments:**
 
@@ -31,56 +33,36 @@ class SpecialOrthogonal(AbstractEmbeddedManifold):
     """
 
     n: int = eqx.field(static=True)
+    metric_scale: ClassVar[float] = 0.5
 
-    @typed
     def __init__(self, n: int):
+        check_size("SpecialOrthogonal", "n", n, 2)
         self.n = n
-
-    def __check_init__(self):
-        if self.n < 2:
-            raise ValueError(
-                f"SpecialOrthogonal: expected `n` of at least 2, got {self.n}."
-            )
 
     @property
     def dim(self) -> int:
         return self.n * (self.n - 1) // 2
 
     @property
-    def point_shape(self) -> tuple[int, ...]:
-        return (self.n, self.n)
-
-    @property
-    def noise_shape(self) -> tuple[int, ...]:
-        return (self.dim,)
-
-    @property
-    def metric_scale(self) -> float:
-        return 0.5
-
-    @property
     def log_volume(self) -> float:
         # SO(k + 1) / SO(k) is the unit sphere S^k.
-        sphere = lambda k: (
-            math.log(2) + (k + 1) / 2 * math.log(math.pi) - math.lgamma((k + 1) / 2)
-        )
-        return sum(sphere(k) for k in range(1, self.n))
+        return sum(log_sphere_volume(k) for k in range(1, self.n))
 
     @property
     def spectral_gap(self) -> float:
         return float(self.n - 1)
 
     @property
-    def killing_size(self) -> int:
-        return self.dim
+    def period(self) -> float:
+        # In higher dimension geodesics need not close.
+        return 2 * math.pi if self.n <= 3 else super().period
 
-    @property
-    def origin(self) -> Point:
-        return jnp.eye(self.n)
-
-    def _exp(self, x: Point, v: Tangent) -> Point:
-        step = x @ _rotation(x.T @ v)
-        return _newton_schulz(step, 1)
+    def algebra(self, z: Floating[Array, " dim"]) -> Floating[Array, "n n"]:
+        """The skew-symmetric matrix with coefficients `z`: for n = 3, that of the cross
+        product with `z`."""
+        if self.n == 3:
+            z = jnp.array([-1, 1, -1], z.dtype) * z[::-1]
+        return skew(self.n, z)
 
     def _log(self, x: Point, y: Point) -> Tangent:
         return x @ _log_rotation(_turn(x, y))
@@ -89,56 +71,50 @@ class SpecialOrthogonal(AbstractEmbeddedManifold):
         if self.n == 3:
             cos, sin = quaternion(_turn(x, y))
             return 2 * jnp.arctan2(safe_norm(sin), cos)
-        return safe_norm(_log_rotation(_turn(x, y))) / math.sqrt(2)
+        if self.n == 2:
+            return safe_norm(_log_rotation(_turn(x, y))) / math.sqrt(2)
+        return _dist_by_log(x, y)
 
     def _project(self, x: Point) -> Point:
         # From a matrix that is too large, as a trial step of a solver may be, the
         # iteration diverges.
         size = jnp.sqrt(jnp.linalg.norm(x.T @ x)) / self.n**0.25
-        return _newton_schulz(x / size, 5)
+        return newton_schulz(x / size, 5)
 
     def _to_tangent(self, x: Point, v: Tangent) -> Tangent:
         return (v - x @ v.T @ x) / 2
-
-    def _transport(self, x: Point, y: Point, v: Tangent) -> Tangent:
-        half = _rotation(_log_rotation(_turn(x, y)) / 2)
-        return y @ half.T @ (x.T @ v) @ half
 
     def _contains(self, x: Point, atol: float) -> BoolScalar:
         error = jnp.max(jnp.abs(x.T @ x - jnp.eye(self.n, dtype=x.dtype)))
         return (error <= atol) & (jnp.linalg.det(x) > 0)
 
-    def _frame(self, x: Point, z: Array) -> Tangent:
-        return x @ _hat(self.n, z)
-
-    def _basis(self, x: Point) -> Array:
-        axes = jnp.eye(self.dim, dtype=x.dtype)
-        return jax.vmap(lambda z: self._frame(x, z))(axes)
-
-    def _killing(self, x: Point, a: Array) -> Tangent:
-        return self._frame(x, a)
-
-    def _features(self, x: Point) -> Array:
-        return jnp.ravel(x)
-
     def _log_det_exp(self, x: Point, v: Tangent) -> Scalar:
-        skew = x.T @ v
         if self.n == 2:
             return jnp.zeros((), x.dtype)
         if self.n == 3:
-            return 2 * jnp.log(jnp.abs(sinc_sq(jnp.sum(skew * skew) / 8)))
-        # det of (1 - exp(-ad)) / ad, read off the exponential of a block matrix.
-        axes = jax.vmap(lambda z: _hat(self.n, z))(jnp.eye(self.dim, dtype=x.dtype))
-        brackets = jax.vmap(lambda e: skew @ e - e @ skew)(axes)
-        ad = jnp.einsum("iab,jab->ij", axes, brackets) / 2
-        eye, zero = jnp.eye(self.dim, dtype=x.dtype), jnp.zeros_like(ad)
-        block = jax.scipy.linalg.expm(jnp.block([[-ad, eye], [zero, zero]]))
-        return jnp.linalg.slogdet(block[: self.dim, self.dim :])[1]
+            element = x.T @ v
+            return 2 * jnp.log(jnp.abs(sinc_sq(jnp.sum(element * element) / 8)))
+        return super()._log_det_exp(x, v)
 
     def _uniform(self, key: Key) -> Point:
         q, r = jnp.linalg.qr(jr.normal(key, self.point_shape))
         q = q * jnp.sign(jnp.diagonal(r))
         return q.at[:, 0].multiply(jnp.sign(jnp.linalg.det(q)))
+
+
+@jax.custom_jvp
+def _dist_by_log(x: Point, y: Point) -> Scalar:
+    return safe_norm(_log_rotation(_turn(x, y))) / math.sqrt(2)
+
+
+@_dist_by_log.defjvp
+def _(primals: tuple[Point, Point], tangents: tuple[Tangent, Tangent]) -> tuple:
+    # The derivatives of the logarithm, which are infinite at the cut locus, cancel.
+    (x, y), (dx, dy) = primals, tangents
+    log = _log_rotation(_turn(x, y))
+    dist = safe_norm(log) / math.sqrt(2)
+    direction = log / jnp.where(dist > 0, dist, 1)
+    return dist, jnp.sum(direction * (y.T @ dy - x.T @ dx)) / 2
 
 
 def quaternion(
@@ -172,32 +148,11 @@ def _turn(x: Point, y: Point) -> Array:
     return jnp.eye(x.shape[0], dtype=x.dtype) + x.T @ (y - x)
 
 
-def _hat(n: int, z: Array) -> Array:
-    """The skew-symmetric matrix with coefficients `z`: for n = 3, that of the cross
-    product with `z`."""
-    if n == 3:
-        a, b, c = z
-        o = jnp.zeros_like(a)
-        return jnp.array([[o, -c, b], [c, o, -a], [-b, a, o]])
-    rows, columns = jnp.triu_indices(n, 1)
-    upper = jnp.zeros((n, n), z.dtype).at[rows, columns].set(z)
-    return upper - upper.T
-
-
-def _rotation(skew: Array) -> Array:
-    """The matrix exponential of a skew-symmetric matrix."""
-    if skew.shape[0] > 3:
-        return jax.scipy.linalg.expm(skew)
-    s = jnp.sum(skew * skew) / 2
-    eye = jnp.eye(skew.shape[0], dtype=skew.dtype)
-    return eye + sinc_sq(s) * skew + cosc_sq(s) * (skew @ skew)
-
-
 def _log_rotation(rotation: Array) -> Array:
     """The skew-symmetric logarithm of a rotation."""
     if rotation.shape == (2, 2):
         sin, cos = rotation[1, 0] - rotation[0, 1], jnp.trace(rotation)
-        return _hat(2, -jnp.arctan2(sin, cos)[None])
+        return skew(2, -jnp.arctan2(sin, cos)[None])
     if rotation.shape != (3, 3):
         return _log_rotation_by_roots(rotation)
     cos, sin = quaternion(rotation)
@@ -205,16 +160,17 @@ def _log_rotation(rotation: Array) -> Array:
     close = s < 0.5
     length = safe_norm(jnp.where(close, jnp.ones_like(sin), sin))
     far = jnp.arctan2(length, cos) / length
-    return _hat(3, 2 * sin * jnp.where(close, asinc_sq(jnp.where(close, s, 0)), far))
+    vector = 2 * sin * jnp.where(close, asinc_sq(jnp.where(close, s, 0)), far)
+    return SpecialOrthogonal(3).algebra(vector)
 
 
 def _log_rotation_by_roots(rotation: Array) -> Array:
     # Four square roots leave angles of at most pi / 16, where eight terms of
     # 2 atanh((Q - I) (Q + I)^-1) are exact.
     eye = jnp.eye(rotation.shape[0], dtype=rotation.dtype)
-    root = _polar(eye + rotation)
+    root = _polar(eye + rotation + _half_turns(rotation))
     for _ in range(3):
-        root = _newton_schulz((eye + root) / 2, 6)
+        root = newton_schulz((eye + root) / 2, 6)
     cayley = jnp.linalg.solve((root + eye).T, (root - eye).T).T
     square = cayley @ cayley
     series = jnp.zeros_like(eye)
@@ -224,19 +180,27 @@ def _log_rotation_by_roots(rotation: Array) -> Array:
     return (log - log.T) / 2
 
 
-def _newton_schulz(x: Array, steps: int) -> Array:
-    """The orthogonal factor of a matrix that is nearly orthogonal, by a quadratically
-    convergent iteration without inverses."""
-    for _ in range(steps):
-        x = x @ (3 * jnp.eye(x.shape[0], dtype=x.dtype) - x.T @ x) / 2
-    return x
+def _half_turns(rotation: Array) -> Array:
+    """A skew-symmetric matrix of the size of rounding errors where the rotation turns
+    some plane by nearly pi, and zero elsewhere.
+
+    The square root of the rotation is the orthogonal factor of I + R, which is singular
+    at a half turn. With this added the factor is skew-symmetric there, and so a square
+    root of -1, in one of the ways that there are: which planes are turned is open.
+    """
+    n = rotation.shape[0]
+    lowest = jnp.linalg.eigvalsh((rotation + rotation.T) / 2)[0]
+    # Irrational entries: in no plane that anyone comes up with does it vanish.
+    entries = 1 + jnp.sqrt(jnp.arange(2.0, 2 + n * (n - 1) // 2)) % 1
+    size = jnp.where(lowest < -0.99, 4 * jnp.finfo(rotation.dtype).eps, 0)
+    return jax.lax.stop_gradient(size * skew(n, entries.astype(rotation.dtype)))
 
 
 def _polar(x: Array) -> Array:
     """The orthogonal polar factor of a matrix with singular values in (0, 2], by the
     dynamically weighted Halley iteration (Nakatsukasa, Bai and Gygi 2010)."""
     eye = jnp.eye(x.shape[0], dtype=x.dtype)
-    x, low = x / 2, 1e-7 if x.dtype == jnp.float32 else 1e-15
+    x, low = x / 2, 1e-8 if x.dtype == jnp.float32 else 1e-17
     while low < 1 - 1e-15:
         root = (4 * (1 - low**2) / low**4) ** (1 / 3)
         a = math.sqrt(1 + root) + 0.5 * math.sqrt(

@@ -1,13 +1,24 @@
 import math
+from typing import ClassVar
 
 import equinox as eqx
 import jax.numpy as jnp
 import jax.random as jr
 from jaxtyping import Array
 
-from .._numerics import asinc_sq, cos_sq, safe_norm, safe_sqrt, sinc_sq
+from .._numerics import (
+    asinc_sq,
+    cos_sq,
+    log_sphere_volume,
+    safe_norm,
+    safe_sqrt,
+    sinc_sq,
+    skew,
+    unit,
+)
 from .._typing import BoolScalar, Key, Point, Scalar, Tangent
-from ._base import AbstractEmbeddedManifold
+from ._base import check_size
+from ._embedded import AbstractEmbeddedManifold
 
 
 class Sphere(AbstractEmbeddedManifold):
@@ -23,27 +34,19 @@ class Sphere(AbstractEmbeddedManifold):
     """
 
     dim: int = eqx.field(static=True)
+    compact: ClassVar[bool] = True
+    period: ClassVar[float] = 2 * math.pi
 
     def __check_init__(self):
-        if self.dim < 1:
-            raise ValueError(f"Sphere: expected `dim` of at least 1, got {self.dim}.")
+        check_size("Sphere", "dim", self.dim, 1)
 
     @property
     def point_shape(self) -> tuple[int, ...]:
         return (self.dim + 1,)
 
     @property
-    def noise_shape(self) -> tuple[int, ...]:
-        return (self.dim + 1,)
-
-    @property
-    def metric_scale(self) -> float:
-        return 1.0
-
-    @property
     def log_volume(self) -> float:
-        n = self.dim + 1
-        return math.log(2) + n / 2 * math.log(math.pi) - math.lgamma(n / 2)
+        return log_sphere_volume(self.dim)
 
     @property
     def spectral_gap(self) -> float:
@@ -63,21 +66,28 @@ class Sphere(AbstractEmbeddedManifold):
         return self._project(cos_sq(s) * x + sinc_sq(s) * v)
 
     def _log(self, x: Point, y: Point) -> Tangent:
-        # |y - x| / 2 and |y + x| / 2 are the sine and cosine of half the angle.
-        near, far = y - x, y + x
-        sin_sq = jnp.sum(near * near) / 4
-        close = sin_sq < 0.5
-        safe_sq = jnp.where(close, sin_sq, 0.25)
-        nearby = asinc_sq(safe_sq) / jnp.sqrt(1 - safe_sq) * self._to_tangent(x, near)
-        away = self._to_tangent(x, far)
-        length = safe_norm(away)
-        direction = away / jnp.where(length > 0, length, 1)
-        direction = jnp.where(length > 0, direction, self._basis(x)[0])
+        close, sin_sq = self._half_angle(x, y)
+        nearby = asinc_sq(sin_sq) / jnp.sqrt(1 - sin_sq) * self._to_tangent(x, y - x)
+        far = jnp.where(close, x, y) + x
+        direction = unit(self._to_tangent(x, far), otherwise=self._basis(x)[0])
         return jnp.where(close, nearby, self._dist(x, y) * direction)
 
     def _dist(self, x: Point, y: Point) -> Scalar:
-        sin, cos = safe_norm(y - x) / 2, safe_norm(y + x) / 2
-        return 2 * jnp.arctan2(sin, cos)
+        close, sin_sq = self._half_angle(x, y)
+        nearby = 2 * asinc_sq(sin_sq) * safe_sqrt(sin_sq)
+        # |y - x| / 2 and |y + x| / 2 are the sine and cosine of half the angle.
+        near = jnp.where(close, self._basis(x)[0], y - x)
+        away = 2 * jnp.arctan2(safe_norm(near), safe_norm(y + x))
+        return jnp.where(close, nearby, away)
+
+    def _half_angle(self, x: Point, y: Point) -> tuple[BoolScalar, Scalar]:
+        """Whether the points are within about a radian, and the square of the sine of
+        half the angle then, else 0: from the part of y - x across x, for that along it
+        is rounding where the points are near."""
+        across = self._to_tangent(x, y - x)
+        sq, close = jnp.sum(across * across), jnp.sum((y - x) ** 2) < 0.8
+        sq = jnp.where(close, sq, 0)
+        return close, sq / (2 * (1 + jnp.sqrt(1 - sq)))
 
     def _project(self, x: Point) -> Point:
         return x / jnp.sqrt(jnp.sum(x * x))
@@ -90,17 +100,11 @@ class Sphere(AbstractEmbeddedManifold):
         # antipode, where x + y is all rounding, only this form of it is tangent.
         far = x + y
         total = self._to_tangent(x, far) + jnp.sum(far * far) / 2 * x
-        size = jnp.sum(total * total)
-        apart = size > 0
-        along = jnp.sum(total * v) / jnp.where(apart, size, 1) * total
-        e = self._basis(x)[0]
-        return v - 2 * jnp.where(apart, along, jnp.sum(e * v) * e)
+        n = unit(total, otherwise=self._basis(x)[0])
+        return v - 2 * jnp.sum(n * v) * n
 
     def _contains(self, x: Point, atol: float) -> BoolScalar:
         return jnp.abs(safe_sqrt(jnp.sum(x * x)) - 1) <= atol
-
-    def _frame(self, x: Point, z: Array) -> Tangent:
-        return self._to_tangent(x, z)
 
     def _basis(self, x: Point) -> Array:
         # The Householder reflection that takes the first axis to ±x takes the other
@@ -110,13 +114,7 @@ class Sphere(AbstractEmbeddedManifold):
         return axes - 2 * jnp.outer(h[1:], h) / jnp.sum(h * h)
 
     def _killing(self, x: Point, a: Array) -> Tangent:
-        rows, columns = jnp.triu_indices(self.dim + 1, 1)
-        skew = jnp.zeros((self.dim + 1, self.dim + 1), a.dtype)
-        skew = skew.at[rows, columns].set(a)
-        return (skew - skew.T) @ x
-
-    def _features(self, x: Point) -> Array:
-        return x
+        return skew(self.dim + 1, a) @ x
 
     def _log_det_exp(self, x: Point, v: Tangent) -> Scalar:
         return (self.dim - 1) * jnp.log(jnp.abs(sinc_sq(jnp.sum(v * v))))

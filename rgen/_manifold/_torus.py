@@ -1,13 +1,15 @@
+import itertools
 import math
+from typing import ClassVar
 
 import equinox as eqx
 import jax.numpy as jnp
 import jax.random as jr
 from jaxtyping import Array
 
-from .._numerics import safe_norm
-from .._typing import BoolScalar, Key, Point, Scalar, Tangent
-from ._base import AbstractEmbeddedManifold
+from .._typing import Key, Point
+from ._base import check_size
+from ._flat import AbstractFlat
 
 
 def wrap(angle: Array) -> Array:
@@ -16,7 +18,7 @@ def wrap(angle: Array) -> Array:
     return angle - 2 * math.pi * jnp.round(angle / (2 * math.pi))
 
 
-class Torus(AbstractEmbeddedManifold):
+class Torus(AbstractFlat):
     r"""The flat torus $T^d = (\mathbb R / 2\pi\mathbb Z)^d$.
 
     A point is a vector of `dim` angles in radians. Any real number is an angle; points
@@ -29,74 +31,30 @@ class Torus(AbstractEmbeddedManifold):
     """
 
     dim: int = eqx.field(static=True)
+    compact: ClassVar[bool] = True
+    spectral_gap: ClassVar[float] = 1.0
 
     def __check_init__(self):
-        if self.dim < 1:
-            raise ValueError(f"Torus: expected `dim` of at least 1, got {self.dim}.")
-
-    @property
-    def point_shape(self) -> tuple[int, ...]:
-        return (self.dim,)
-
-    @property
-    def noise_shape(self) -> tuple[int, ...]:
-        return (self.dim,)
-
-    @property
-    def metric_scale(self) -> float:
-        return 1.0
+        check_size("Torus", "dim", self.dim, 1)
 
     @property
     def log_volume(self) -> float:
         return self.dim * math.log(2 * math.pi)
 
     @property
-    def spectral_gap(self) -> float:
-        return 1.0
+    def period(self) -> float:
+        return 2 * math.pi if self.dim == 1 else super().period
 
-    @property
-    def killing_size(self) -> int:
-        return self.dim
-
-    @property
-    def origin(self) -> Point:
-        return jnp.zeros(self.dim)
-
-    def _exp(self, x: Point, v: Tangent) -> Point:
-        return wrap(x + v)
-
-    def _log(self, x: Point, y: Point) -> Tangent:
-        return wrap(y - x)
-
-    def _dist(self, x: Point, y: Point) -> Scalar:
-        return safe_norm(wrap(y - x))
-
-    def _project(self, x: Point) -> Point:
+    def _wrap(self, x: Array) -> Array:
         return wrap(x)
-
-    def _to_tangent(self, x: Point, v: Tangent) -> Tangent:
-        return v
-
-    def _transport(self, x: Point, y: Point, v: Tangent) -> Tangent:
-        return v
-
-    def _contains(self, x: Point, atol: float) -> BoolScalar:
-        return jnp.array(True)
-
-    def _frame(self, x: Point, z: Array) -> Tangent:
-        return z
-
-    def _basis(self, x: Point) -> Array:
-        return jnp.eye(self.dim, dtype=x.dtype)
-
-    def _killing(self, x: Point, a: Array) -> Tangent:
-        return a
 
     def _features(self, x: Point) -> Array:
         return jnp.concatenate([jnp.cos(x), jnp.sin(x)])
 
-    def _log_det_exp(self, x: Point, v: Tangent) -> Scalar:
-        return jnp.zeros((), x.dtype)
+    def _preimages(self, x: Point, y: Point, windings: int) -> Array:
+        steps = sorted(range(-windings, windings + 1), key=abs)
+        turns = jnp.array(list(itertools.product(steps, repeat=self.dim)), x.dtype)
+        return self._log(x, y) + 2 * math.pi * turns
 
     def _uniform(self, key: Key) -> Point:
         return jr.uniform(key, (self.dim,), minval=-math.pi, maxval=math.pi)

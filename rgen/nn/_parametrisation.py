@@ -4,14 +4,7 @@ import math
 import equinox as eqx
 from jaxtyping import Array
 
-from .._manifold import (
-    AbstractManifold,
-    Euclidean,
-    Power,
-    Product,
-    SpecialOrthogonal,
-    Torus,
-)
+from .._manifold import AbstractManifold
 from .._typing import Floating, Point, Tangent, typed
 
 
@@ -70,7 +63,7 @@ class LieAlgebra(AbstractParametrisation):
 
     @typed
     def size(self, manifold: AbstractManifold) -> int:
-        if not _is_group(manifold):
+        if not manifold.is_group:
             raise ValueError(
                 f"LieAlgebra: expected a Lie group, got {manifold}. Use "
                 "rgen.nn.Projected() or rgen.nn.Killing()."
@@ -82,11 +75,3 @@ class LieAlgebra(AbstractParametrisation):
         self, manifold: AbstractManifold, x: Point, output: Floating[Array, " size"]
     ) -> Tangent:
         return manifold.frame(x, output.reshape(manifold.noise_shape))
-
-
-def _is_group(manifold: AbstractManifold) -> bool:
-    if isinstance(manifold, Product):
-        return all(_is_group(factor) for factor in manifold.manifolds)
-    if isinstance(manifold, Power):
-        return _is_group(manifold.manifold)
-    return isinstance(manifold, Euclidean | Torus | SpecialOrthogonal)

@@ -1,0 +1,100 @@
+"""Random lines: a hypersurface in a ball has its area and its uniform distribution by
+the points in which they meet it (Cauchy and Crofton; Santaló, *Integral Geometry and
+Geometric Probability*, 2004, section 14.3)."""
+
+import math
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+import jax.random as jr
+import numpy as np
+from jaxtyping import Array
+
+from .._numerics import log_sphere_volume
+from .._typing import Key, Point
+
+
+# Pieces of a line that are searched for a change of sign, and lines for the area.
+_PIECES = 128
+_LINES = 2**16
+
+
+def uniform_on_hypersurface(surface: Any, key: Key) -> Point:
+    """A sample of the uniform distribution, near the surface to a rounding error: of
+    the points in which a random line meets the surface, that in one of
+    `surface.crossings` places, again until there is a point in that place."""
+    size = math.prod(surface.point_shape)
+
+    def propose(key: Key) -> tuple[Array, Array, Array]:
+        keys = jr.split(key, 4)
+        along, across = jr.normal(keys[0], (size,)), jr.normal(keys[1], (size,))
+        points = _line(surface, along, across, jr.uniform(keys[2]))
+        meets = _changes(surface, points)
+        place = jr.randint(keys[3], (), 0, surface.crossings)
+        index = jnp.argmax(jnp.cumsum(meets) == place + 1)
+        return jnp.sum(meets) > place, points[index], points[index + 1]
+
+    def again(state: tuple[Key, Any]) -> tuple[Key, Any]:
+        key, proposal_key = jr.split(state[0])
+        return key, propose(proposal_key)
+
+    # From values that vary as the key does, also inside of jax.shard_map.
+    blank = 0 * jr.normal(key, surface.point_shape)
+    start = key, (jnp.any(blank > 0), blank, blank)
+    _, (_, low, high) = jax.lax.while_loop(lambda state: ~state[1][0], again, start)
+    return _bisect(surface, low, high)
+
+
+def log_area(surface: Any) -> float:
+    """The logarithm of the area: in the mean, a line that meets the ball of radius
+    `surface.radius` meets its boundary twice."""
+    from scipy.stats import norm, qmc
+
+    size = math.prod(surface.point_shape)
+    numbers = qmc.Sobol(2 * size + 1, seed=0).random(_LINES)
+    normals = norm.ppf(np.clip(numbers[:, :-1], 1e-12, None))
+
+    def count(line: tuple[Array, Array]) -> Array:
+        normal, uniform = line
+        points = _line(surface, normal[:size], normal[size:], uniform)
+        return jnp.sum(_changes(surface, points))
+
+    with jax.ensure_compile_time_eval():
+        lines = jnp.asarray(normals), jnp.asarray(numbers[:, -1])
+        counts = jax.jit(lambda x: jax.lax.map(count, x, batch_size=1024))(lines)
+        mean = float(np.mean(np.asarray(counts)))
+    boundary = log_sphere_volume(size - 1) + (size - 1) * math.log(surface.radius)
+    return math.log(mean / 2) + boundary
+
+
+def _line(surface: Any, along: Array, across: Array, uniform: Array) -> Array:
+    """Points of a line through the ball, in order, from two normal vectors and a number
+    in (0, 1)."""
+    size = along.size
+    along = along / jnp.linalg.norm(along)
+    across = across - jnp.sum(across * along) * along
+    offset = uniform ** (1 / (size - 1)) / jnp.linalg.norm(across) * across
+    half = jnp.sqrt(jnp.maximum(1 - jnp.sum(offset**2), 0))
+    steps = half * jnp.linspace(-1, 1, _PIECES + 1, dtype=along.dtype)
+    points = surface.radius * (offset + steps[:, None] * along)
+    return points.reshape(-1, *surface.point_shape)
+
+
+def _changes(surface: Any, points: Array) -> Array:
+    """Between which points in a row the sign of the constraint changes."""
+    inside = jax.vmap(surface._constraint)(points)[:, 0] > 0
+    return inside[1:] != inside[:-1]
+
+
+def _bisect(surface: Any, low: Point, high: Point) -> Point:
+    inside = lambda x: surface._constraint(x)[0] > 0
+
+    def halve(_: Any, ends: tuple[Point, Point]) -> tuple[Point, Point]:
+        low, high = ends
+        middle = (low + high) / 2
+        same = inside(middle) == inside(low)
+        return jnp.where(same, middle, low), jnp.where(same, high, middle)
+
+    steps = jnp.finfo(low.dtype).nmant
+    return jax.lax.fori_loop(0, steps, halve, (low, high))[0]
