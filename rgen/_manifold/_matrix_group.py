@@ -61,14 +61,15 @@ class AbstractMatrixGroup(AbstractEmbeddedManifold):
         """The element of the Lie algebra with coefficients `z`."""
 
     @final
-    def _axes(self, x: Point) -> Array:
+    def axes(self, x: Point) -> Floating[Array, "dim n n"]:
+        """The basis of the Lie algebra, in the dtype of `x`."""
         return jax.vmap(self.algebra)(jnp.eye(self.dim, dtype=x.dtype))
 
     def _exp(self, x: Point, v: Tangent) -> Point:
         return newton_schulz(x @ exp_skew(x.T @ v), 1)
 
     def _to_tangent(self, x: Point, v: Tangent) -> Tangent:
-        axes = self._axes(x)
+        axes = self.axes(x)
         z = self.metric_scale * jnp.einsum("iab,ab->i", axes, x.T @ v)
         return x @ jnp.tensordot(z, axes, 1)
 
@@ -80,19 +81,26 @@ class AbstractMatrixGroup(AbstractEmbeddedManifold):
         return x @ self.algebra(z)
 
     def _basis(self, x: Point) -> Array:
-        return x @ self._axes(x)
+        return x @ self.axes(x)
 
     def _killing(self, x: Point, a: Array) -> Tangent:
         return self._frame(x, a)
 
     def _log_det_exp(self, x: Point, v: Tangent) -> Scalar:
-        # det of (1 - exp(-ad)) / ad, read off the exponential of a block matrix.
-        axes, element = self._axes(x), x.T @ v
+        return jnp.linalg.slogdet(self.differential(x.T @ v))[1]
+
+    @final
+    def differential(self, element: Floating[Array, "n n"]) -> Floating[Array, "d d"]:
+        r"""The matrix of $(1 - e^{-\mathrm{ad}}) / \mathrm{ad}$ with ad of an element
+        $\Omega$ of the algebra: $e^{-\Omega}\, \mathrm d e^\Omega$ is its product
+        with $\mathrm d\Omega$."""
+        # Read off the exponential of a block matrix.
+        axes = self.axes(element)
         brackets = element @ axes - axes @ element
         ad = self.metric_scale * jnp.einsum("iab,jab->ij", axes, brackets)
-        eye, zero = jnp.eye(self.dim, dtype=x.dtype), jnp.zeros_like(ad)
+        eye, zero = jnp.eye(self.dim, dtype=ad.dtype), jnp.zeros_like(ad)
         block = jax.scipy.linalg.expm(jnp.block([[-ad, eye], [zero, zero]]))
-        return jnp.linalg.slogdet(block[: self.dim, self.dim :])[1]
+        return block[: self.dim, self.dim :]
 
 
 def exp_skew(skew: Array) -> Array:

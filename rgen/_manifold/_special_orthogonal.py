@@ -1,10 +1,11 @@
 import math
-from typing import ClassVar
+from typing import Any, ClassVar
 
 import equinox as eqx
 import jax
 import jax.numpy as jnp
 import jax.random as jr
+from jax.scipy.linalg import solve_triangular
 from jaxtyping import Array
 
 from .._numerics import asinc_sq, log_sphere_volume, safe_norm, sinc_sq, skew
@@ -164,11 +165,79 @@ def _log_rotation(rotation: Array) -> Array:
     return SpecialOrthogonal(3).algebra(vector)
 
 
+@jax.custom_jvp
 def _log_rotation_by_roots(rotation: Array) -> Array:
+    turn = _half_turns(rotation)
+    # What is left, without angles near pi.
+    rest = rotation @ (jnp.eye(rotation.shape[0]) + turn @ turn - turn)
+    return jnp.pi / 2 * turn + _log_by_roots(rest.astype(rotation.dtype))
+
+
+@_log_rotation_by_roots.defjvp
+def _(primals: tuple[Array], tangents: tuple[Array]) -> tuple[Array, Array]:
+    # R^T dR = f(ad) dlog with f of `differential`, which has no inverse at the cut
+    # locus: solved by least squares, with a term that bounds the solution there.
+    (rotation,), (change,) = primals, tangents
+    log = _log_rotation_by_roots(rotation)
+    group = SpecialOrthogonal(rotation.shape[0])
+    matrix, axes = group.differential(log), group.axes(log)
+    bound = jnp.finfo(log.dtype).eps * jnp.eye(group.dim, dtype=log.dtype)
+    q, r = jnp.linalg.qr(jnp.concatenate([matrix, bound]))
+    wanted = jnp.einsum("iab,ab->i", axes, rotation.T @ change) / 2
+    solved = solve_triangular(r, q[: group.dim].T @ wanted)
+    return log, jnp.tensordot(solved, axes, 1)
+
+
+def _half_turns(rotation: Array) -> Array:
+    """A skew-symmetric matrix that turns the planes which the rotation turns by angles
+    near pi by a quarter, in the same sense, and is zero on the others.
+
+    The planes of an angle of pi to within rounding are chosen among many.
+    """
+    n, eps = rotation.shape[0], jnp.finfo(rotation.dtype).eps
+    # The cosines come in pairs, but for a 1 in odd dimension. Those near -1 are split
+    # from the others in the largest gap, so that no pair of planes is mixed.
+    cosines, vectors = jnp.linalg.eigh((rotation + rotation.T) / 2)
+    pairs = (cosines[0 : n - 1 : 2] + cosines[1:n:2]) / 2
+    ends = jnp.array([-0.95, -0.5], pairs.dtype)
+    marks = jnp.concatenate([ends[:1], jnp.clip(pairs, *ends), ends[1:]])
+    widest = jnp.argmax(jnp.diff(marks))
+    near = jnp.repeat(pairs < (marks[widest] + marks[widest + 1]) / 2, 2)
+    near = jnp.concatenate([near, jnp.zeros(n % 2, bool)])
+    # Irrational entries of the size of rounding errors give pairs to what has none.
+    entries = 1 + jnp.sqrt(jnp.arange(2.0, 2 + n * (n - 1) // 2)) % 1
+    block = vectors.T @ (rotation - rotation.T) @ vectors / 2
+    block = (block - block.T) / 2 + 4 * eps * skew(n, entries.astype(rotation.dtype))
+    block = jnp.where(near[:, None] & near, block, 0)
+    return vectors @ _skew_factor(block) @ vectors.T
+
+
+def _skew_factor(skew: Array) -> Array:
+    """The orthogonal factor of a skew-symmetric matrix, on the planes that it does not
+    take to zero exactly: by a Newton-Schulz iteration that is scaled to bring singular
+    values of a rounding error to 1 in the fewest steps. What each step rounds is kept
+    skew-symmetric, so that the result is a square root of -1 there in any case."""
+    eps = float(jnp.finfo(skew.dtype).eps)
+    size = jnp.linalg.norm(skew)
+    low = jnp.asarray(eps / 64, skew.dtype)
+
+    def step(_: Any, state: tuple[Array, Array]) -> tuple[Array, Array]:
+        x, low = state
+        scale = jnp.sqrt(3 / (1 + low + low**2))
+        grow = lambda x, square: scale * (3 * x - scale**2 * square) / 2
+        x = grow(x, x @ x.T @ x)
+        return (x - x.T) / 2, jnp.minimum(grow(low, low**3), 1)
+
+    steps = math.ceil(math.log(64 / eps) / math.log(2.59)) + 5
+    start = skew / jnp.where(size > 0, size, 1), low
+    return jax.lax.fori_loop(0, steps, step, start)[0]
+
+
+def _log_by_roots(rotation: Array) -> Array:
     # Four square roots leave angles of at most pi / 16, where eight terms of
     # 2 atanh((Q - I) (Q + I)^-1) are exact.
     eye = jnp.eye(rotation.shape[0], dtype=rotation.dtype)
-    root = _polar(eye + rotation + _half_turns(rotation))
+    root = _polar(eye + rotation)
     for _ in range(3):
         root = newton_schulz((eye + root) / 2, 6)
     cayley = jnp.linalg.solve((root + eye).T, (root - eye).T).T
@@ -180,27 +249,11 @@ def _log_rotation_by_roots(rotation: Array) -> Array:
     return (log - log.T) / 2
 
 
-def _half_turns(rotation: Array) -> Array:
-    """A skew-symmetric matrix of the size of rounding errors where the rotation turns
-    some plane by nearly pi, and zero elsewhere.
-
-    The square root of the rotation is the orthogonal factor of I + R, which is singular
-    at a half turn. With this added the factor is skew-symmetric there, and so a square
-    root of -1, in one of the ways that there are: which planes are turned is open.
-    """
-    n = rotation.shape[0]
-    lowest = jnp.linalg.eigvalsh((rotation + rotation.T) / 2)[0]
-    # Irrational entries: in no plane that anyone comes up with does it vanish.
-    entries = 1 + jnp.sqrt(jnp.arange(2.0, 2 + n * (n - 1) // 2)) % 1
-    size = jnp.where(lowest < -0.99, 4 * jnp.finfo(rotation.dtype).eps, 0)
-    return jax.lax.stop_gradient(size * skew(n, entries.astype(rotation.dtype)))
-
-
 def _polar(x: Array) -> Array:
-    """The orthogonal polar factor of a matrix with singular values in (0, 2], by the
+    """The orthogonal polar factor of a matrix with singular values in [0.2, 2], by the
     dynamically weighted Halley iteration (Nakatsukasa, Bai and Gygi 2010)."""
     eye = jnp.eye(x.shape[0], dtype=x.dtype)
-    x, low = x / 2, 1e-8 if x.dtype == jnp.float32 else 1e-17
+    x, low = x / 2, 0.1
     while low < 1 - 1e-15:
         root = (4 * (1 - low**2) / low**4) ** (1 / 3)
         a = math.sqrt(1 + root) + 0.5 * math.sqrt(
