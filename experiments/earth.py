@@ -62,7 +62,9 @@ CELL_MEMBERS, CELL_STEPS = 3, 3000
 # Times the variance of the resolution.
 BLURS = 3, 10, 30, 100, 300
 MOSER_BLURS = 10, 3
-LIKELIHOOD_STEPS = 2000
+# A test point where the density is all but zero costs more than this one.
+FLOOR = 0.03
+LIKELIHOOD_STEPS, LIKELIHOOD_BATCH = 2000, 64
 KENT_SIZES = 5, 10, 20, 40, 80, 120, 160, 240
 # The width of the cells of the protocol of that name, in radians.
 CELL = math.radians(2)
@@ -216,8 +218,7 @@ def moser_flow(data, validation, setting, key):
 def _moser_flow(data, validation, setting, key):
     init_key, near_key, key = jr.split(key, 3)
     field = _flow_field(setting, init_key)
-    # A test point where the density is all but zero costs more than a floor.
-    model = rgen.MoserFlow(SPHERE, field, floor=0.03, stepsize_controller=CONTROLLER)
+    model = rgen.MoserFlow(SPHERE, field, floor=FLOOR, stepsize_controller=CONTROLLER)
     draw = Blurred(minibatches(data, BATCH), setting.resolution)
     near = partial(_near, setting.resolution)
     proposal = near(minibatches(data, BATCH)(near_key))
@@ -249,7 +250,7 @@ def normalizing_flow(data, validation, setting, key):
     base = rgen.Uniform(SPHERE)
     rough = diffrax.PIDController(rtol=1e-3, atol=1e-3)
     coarse = rgen.Flow(base, field, stepsize_controller=rough)
-    draw = Blurred(minibatches(data, 64), setting.resolution)
+    draw = Blurred(minibatches(data, LIKELIHOOD_BATCH), setting.resolution)
     steps = min(setting.steps, LIKELIHOOD_STEPS)
     trained = _train(coarse, likelihood_loss, draw, validation, key, steps)
     model = rgen.Flow(base, trained.model.field, stepsize_controller=CONTROLLER)

@@ -43,7 +43,7 @@ NORTH = jnp.array([0.0, 0.0, 1.0])
 SIZE: dict[str, Any] = dict(width=64, depth=3, frequencies=64, max_frequency=30.0)
 CONTROLLER = diffrax.PIDController(rtol=1e-3, atol=1e-3)
 FLOW = rgen.ProbabilityFlow(stepsize_controller=CONTROLLER)
-BATCH, POINTS = 64, 16
+BATCH, POINTS, SAMPLER_STEPS = 64, 16, 100
 
 
 # Each returns an untrained model and the loss of a batch.
@@ -51,14 +51,14 @@ BATCH, POINTS = 64, 16
 
 def rsgm(loss, key):
     field = rgen.nn.ScoreField(PROCESS, key=key, **SIZE)
-    sampler = rgen.ReverseSDE(steps=100)
+    sampler = rgen.ReverseSDE(SAMPLER_STEPS)
     model = rgen.ScoreModel(field, PROCESS, sampler, FLOW)
     return model, eqx.Partial(score_matching_loss, loss)
 
 
 def chart_model(chart, key):
     field = rgen.nn.ScoreField(PLANE, key=key, **SIZE)
-    sampler = rgen.ReverseSDE(steps=100)
+    sampler = rgen.ReverseSDE(SAMPLER_STEPS)
     model = rgen.ScoreModel(field, PLANE, sampler, FLOW)
 
     def loss(model, x, key):

@@ -8,7 +8,8 @@ from collections.abc import Callable
 from functools import partial
 
 from ._report._bound import bound
-from ._report._earth import earth, protocol
+from ._report._earth import protocol, settings
+from ._report._findings import findings
 from ._report._hyperbolic import hyperbolic
 from ._report._lines import ROOT
 from ._report._page import fill
@@ -21,11 +22,12 @@ PAGE = ROOT / "docs" / "results.md"
 
 # In the order of the page: a template, and what it is filled in with.
 SECTIONS: dict[str, Callable[[], dict[str, str]]] = {
-    "introduction": dict,
-    "earth": earth,
+    "introduction": findings,
+    "earth": dict,
     "earth_legacy": partial(protocol, "legacy"),
     "earth_distinct": partial(protocol, "distinct"),
     "earth_cells": partial(protocol, "cells"),
+    "earth_settings": settings,
     "rotations": rotations,
     "torus": torus,
     "hyperbolic": hyperbolic,

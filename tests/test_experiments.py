@@ -14,7 +14,17 @@ import pytest
 from helpers import needs_earth_files, sphere_rule
 
 import rgen
-from experiments import _quality, earth, report, rotations, torus, wasserstein_bound
+from experiments import (
+    _moser,
+    _quality,
+    _training,
+    earth,
+    passes as passes_experiment,
+    report,
+    rotations,
+    torus,
+    wasserstein_bound,
+)
 from experiments._moser import floor_mass, floored
 from experiments._passes import Counted, passes
 from experiments._published import EARTH
@@ -117,6 +127,46 @@ def test_the_page_of_results_is_that_of_the_results():
     assert written == report.page(), "run: python -m experiments.report"
 
 
+def words():
+    """The page on one line."""
+    return " ".join(report.PAGE.read_text("utf-8").split())
+
+
+def km(variance, digits=0):
+    """A standard deviation on the Earth."""
+    return f"{round(6371 * variance**0.5, digits):.0f} km"
+
+
+@pytest.mark.parametrize(
+    "sentence",
+    [
+        f"weight {_moser.PENALTY:g}. Their densities are cut off at {earth.FLOOR} of",
+        "Moser flows train for half of them",
+        f"a variance of at least $10^{{{math.log10(earth.RESOLUTION):.0f}}}$ square "
+        f"radians, a standard deviation of {km(earth.RESOLUTION)} on the Earth",
+        f"a hundredth of the variance, a standard deviation of {km(1e-7)}",
+        f"to at most {earth.BLURS[-1]} times the variance",
+        f"a noise level of up to {km(earth.BLURS[-1] * earth.RESOLUTION, -1)} on",
+        {(10, 3): "at ten times the variance and at three times"}[earth.MOSER_BLURS],
+        f"for {earth.LIKELIHOOD_STEPS:,} steps of {earth.LIKELIHOOD_BATCH} points",
+        {(3, 6): "three small networks, of six on the floods"}[
+            earth.MEMBERS["volcano"], earth.MEMBERS["flood"]
+        ],
+        f"networks train for {earth.CELL_STEPS:,} steps",
+        {8: "the best of eight checkpoints"}[_training.SELECTIONS],
+        f"the heat kernel of variance {earth.MMD_VARIANCE}, which is "
+        f"{1 / (2 * math.pi * earth.MMD_VARIANCE):.0f} between a point and itself",
+        f"One wrapped normal of scale {torus.SCALE} on",
+        f"the exact divergence for n up to {torus.EXACT_UP_TO},",
+        f"The {passes_experiment.SAMPLER_STEPS} steps of a sampler",
+        f"a heat kernel of variance {wasserstein_bound.VARIANCE} at the origin",
+        f"the noise of {wasserstein_bound.SAMPLES:,} samples",
+    ],
+)
+def test_the_page_states_the_settings_of_the_code(sentence):
+    assert sentence and sentence in words()
+
+
 def behind(groups, cases):
     """The cases whose mean is above its published number by more than the interval."""
     found = set()
@@ -165,7 +215,21 @@ def test_copies_in_the_test_points_are_as_many_as_the_page_says(
             np.mean([point in seen for point in map(tuple, np.asarray(test))])
         )
     assert (round(100 * min(shares)), round(100 * max(shares))) == (low, high)
-    assert f"{low} to {high} %" in report.PAGE.read_text("utf-8")
+    assert f"{low} to {high} %" in words()
+    if dataset == "volcano":
+        assert f"Of {rows} rows {distinct} are distinct" in words()
+        tests = round(rows / 10), round(distinct / 10)
+        assert "about {} of the volcanoes, and {} of".format(*tests) in words()
+
+
+@needs_earth_files
+def test_test_points_of_cells_are_near_training_points_but_not_close():
+    x = earth.DATASETS["flood"]()
+    data, _, test = earth.split("cells", jr.split(jr.key(0), 3)[0], x)
+    chord = np.linalg.norm(np.asarray(test)[:, None] - np.asarray(data), axis=-1)
+    nearest = 2 * np.arcsin(np.min(chord, axis=1) / 2)
+    assert np.mean(nearest < earth.CELL) > 0.5
+    assert np.mean(nearest < 20 / 6371) < 0.2
 
 
 def test_every_file_of_results_is_whole():
@@ -248,7 +312,7 @@ def test_training_ends_in_the_error_of_a_candidate():
 
 
 S2 = rgen.Sphere(2)
-PROCESS = rgen.Brownian(S2, rgen.LogUniformSchedule(1e-2, 4.0))
+PROCESS = rgen.Brownian(S2, rgen.LogUniformSchedule(1e-2, 5.0))
 
 
 def counted_field():
@@ -368,6 +432,7 @@ def test_in_the_end_the_gap_is_the_rate(time, slope):
     """As docs/results.md says, to the digits that it has."""
     ends = [math.log(error_on_the_circle(time + h)) for h in (-0.125, 0.125)]
     assert (ends[1] - ends[0]) / 0.25 == pytest.approx(slope, abs=0.05)
+    assert "-1.9 at $T = 1$, -1.3 at 2 and -1.0 at 5" in words()
 
 
 @pytest.mark.parametrize("manifold", wasserstein_bound.MANIFOLDS)

@@ -26,7 +26,7 @@ UNSEEN = 3, 4
 SAMPLES = {"wasserstein": "$W_1$", "squared_mmd": "MMD²"}
 
 
-def earth() -> dict[str, str]:
+def settings() -> dict[str, str]:
     return {
         "steps": ", ".join(f"{STEPS[name]:,}" for name in DATASETS),
         "longest": longest_trainings(of_protocol("legacy")),

@@ -19,7 +19,7 @@ def rotations() -> dict[str, str]:
         for line in group
         if key[1] == "rsgm"
     )
-    head = ["K", "", "paper", "evaluations", *FIT]
+    head = ["K", "", "paper", "paper's NFE", *FIT]
     rows = []
     for components in sorted({key[0] for key in groups}):
         for method in methods_in(groups, 1):

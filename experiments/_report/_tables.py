@@ -12,7 +12,7 @@ NAMES = {
     "kernel_mixture": "Kernel mixture",
     "rsgm": "RSGM",
     "rsgm_single": "RSGM, one network",
-    "kent_mixture": "Mixture of Kent laws",
+    "kent_mixture": "Kent mixture",
     "normalizing_flow": "Riemannian CNF",
     "moser_flow": "Moser flow",
     "stereographic": "Stereographic model",
@@ -28,10 +28,10 @@ FIT = [
     "rgen",
     "ceiling",
     "gap",
-    "log p of draws",
+    "log p of samples",
     "integral",
-    "evaluations: density",
-    "draw",
+    "NFE: density",
+    "NFE: sample",
     "core-minutes",
 ]
 

@@ -1,6 +1,6 @@
 """The torus, by its dimension."""
 
-from ..torus import ENTROPY
+from ..torus import ENTROPY, METHODS
 from ._lines import grouped
 from ._tables import NAMES, floors, mean, methods_in, table
 
@@ -34,7 +34,22 @@ def torus() -> dict[str, str]:
         "entropy": f"{ENTROPY:.4f}",
         "cores": " or ".join(map(str, sorted(cores))),
         "error": f"{error:.3f}",
+        "within": within(0.01),
         "slower": f"{step(short) / step(groups):.0f}",
         "table": table(head, rows),
         "floors": floors(moser),
     }
+
+
+def within(limit: float) -> str:
+    """The methods whose NLL per dimension is within a limit of the entropy at every
+    dimension of the page."""
+    groups = grouped("torus", "method", "dim")
+    every = {dim for _, dim in groups}
+    near = {
+        key
+        for key, group in groups.items()
+        if all(line["nll_per_dim"] - ENTROPY < limit for line in group)
+    }
+    found = [m for m in METHODS if all((m, dim) in near for dim in every)]
+    return " and ".join(found) or "no"
