@@ -112,7 +112,7 @@ def default_setting(dataset, protocol, resolution=RESOLUTION):
 
 def kernel_mixture(data, validation, setting, key):
     start = time.perf_counter()
-    fit = rgen.fit_kernel_mixture
+    fit = partial(rgen.fit_kernel_mixture, rgen.VonMisesFisherKernel(SPHERE))
     model = jax.block_until_ready(fit(data, validation, setting.resolution))
     return Trained(model, time.perf_counter() - start)
 
@@ -234,7 +234,7 @@ def _moser_flow(data, validation, setting, key):
 
 def _near(resolution, x):
     variances = jnp.append(jnp.geomspace(resolution, 0.1, 6), 4.0)
-    kernels = lambda x, v, w: rgen.KernelMixture(x, 1 / v, w)
+    kernels = partial(rgen.KernelMixture, rgen.VonMisesFisherKernel(SPHERE))
     return near_and_everywhere(kernels, variances, x)
 
 

@@ -125,7 +125,7 @@ def moser_flow(truth, steps, key):
 def _near(torus, x):
     """A proposal with kernels at so few points that they cost less than the network."""
     variances = jnp.append(SCALE**2 * jnp.array([0.25, 1.0, 4.0, 16.0]), END)
-    kernels = partial(rgen.HeatKernelMixture, torus)
+    kernels = partial(rgen.KernelMixture, rgen.heat_kernel(torus))
     return near_and_everywhere(kernels, variances, x[:16])
 
 

@@ -133,13 +133,13 @@ score = eqx.tree_deserialise_leaves(outputs / "globe.eqx", make_field(key=init_k
 flow = rgen.ProbabilityFlow(
     stepsize_controller=diffrax.PIDController(rtol=1e-4, atol=1e-4)
 )
-mixture = rgen.fit_kernel_mixture(train, validation, resolution)
-mixture_log_prob = eqx.filter_jit(partial(jax.lax.map, mixture.log_prob, batch_size=64))
+kernel = rgen.VonMisesFisherKernel(sphere)
+mixture = rgen.fit_kernel_mixture(kernel, train, validation, resolution)
 nll = {
     "rgen": -float(
         jnp.mean(rgen.log_prob(rgen.ScoreModel(score, process, flow=flow), test))
     ),
-    "kernel mixture": -float(jnp.mean(mixture_log_prob(test))),
+    "kernel mixture": -float(jnp.mean(rgen.log_prob(mixture, test))),
     "uniform": sphere.log_volume,
 }
 for name, value in nll.items():

@@ -23,7 +23,6 @@ from ._cost import Cost as Cost
 from ._distribution import (
     AbstractDistribution as AbstractDistribution,
     Gibbs as Gibbs,
-    HeatKernelMixture as HeatKernelMixture,
     Kent as Kent,
     KernelMixture as KernelMixture,
     Mixture as Mixture,
@@ -31,7 +30,6 @@ from ._distribution import (
     Uniform as Uniform,
     VonMisesFisher as VonMisesFisher,
     WrappedNormal as WrappedNormal,
-    fit_heat_kernel_mixture as fit_heat_kernel_mixture,
     fit_kent_mixture as fit_kent_mixture,
     fit_kernel_mixture as fit_kernel_mixture,
 )
@@ -54,6 +52,7 @@ from ._kernel import (
     TorusHeatKernel as TorusHeatKernel,
     TruncatedHeatKernel as TruncatedHeatKernel,
     VaradhanHeatKernel as VaradhanHeatKernel,
+    VonMisesFisherKernel as VonMisesFisherKernel,
     heat_kernel as heat_kernel,
 )
 from ._manifold import (

@@ -132,6 +132,7 @@ KERNELS = {
     "RandomWalk": lambda: rgen.RandomWalkKernel(rgen.Sphere(2), steps=5),
     "Truncated": lambda: rgen.TruncatedHeatKernel(rgen.Sphere(2), 10),
     "Varadhan": lambda: rgen.VaradhanHeatKernel(rgen.Sphere(2)),
+    "von Mises-Fisher": lambda: rgen.VonMisesFisherKernel(rgen.Sphere(2)),
 }
 
 DISTRIBUTIONS = {
@@ -156,15 +157,10 @@ DISTRIBUTIONS = {
         CHARTS["stereographic"](),
         rgen.WrappedNormal(rgen.Euclidean(2), jnp.zeros(2), 0.5),
     ),
-    "HeatKernelMixture": lambda: rgen.HeatKernelMixture(
-        rgen.SpecialOrthogonal(3),
+    "KernelMixture": lambda: rgen.KernelMixture(
+        rgen.heat_kernel(rgen.SpecialOrthogonal(3)),
         points(rgen.SpecialOrthogonal(3), jr.key(0), 4),
         jnp.array([0.1, 1.0]),
-        jnp.log(jnp.array([0.5, 0.5])),
-    ),
-    "KernelMixture": lambda: rgen.KernelMixture(
-        points(rgen.Sphere(2), jr.key(0), 4),
-        jnp.array([1.0, 10.0]),
         jnp.log(jnp.array([0.5, 0.5])),
     ),
 }

@@ -85,8 +85,7 @@ def models():
         "flow": rgen.Flow(rgen.Uniform(S2), zero),
         "Moser flow": rgen.MoserFlow(S2, zero),
         "pushforward": rgen.Pushforward(rgen.StereographicChart(POLE), flat),
-        "kernel mixture": rgen.KernelMixture(centres, *kernels),
-        "heat kernel mixture": rgen.HeatKernelMixture(S2, centres, *kernels),
+        "kernel mixture": rgen.KernelMixture(rgen.heat_kernel(S2), centres, *kernels),
         "mixture": rgen.Mixture(
             eqx.filter_vmap(lambda x: rgen.VonMisesFisher(x, 10.0))(centres),
             jnp.zeros(2),
@@ -107,10 +106,9 @@ def test_models_have_a_density_on_the_manifold_only(name):
 
 def test_mixtures_of_kernels_that_there_are_not():
     centres, log_weights = POLE[None], jnp.zeros(1)
-    with pytest.raises(ValueError, match="expected `concentrations` to be at least 0"):
-        rgen.KernelMixture(centres, jnp.full(1, -1.0), log_weights)
-    with pytest.raises(ValueError, match="expected `variances` to be positive"):
-        rgen.HeatKernelMixture(S2, centres, jnp.zeros(1), log_weights)
+    for variances in (jnp.zeros(1), jnp.full(1, -1.0)):
+        with pytest.raises(ValueError, match="expected `variances` to be positive"):
+            rgen.KernelMixture(rgen.heat_kernel(S2), centres, variances, log_weights)
 
 
 def test_points_are_not_checked_inside_a_traced_function():

@@ -377,6 +377,12 @@ S2_DISTRIBUTIONS = {
     "Mixture": lambda: rgen.Mixture(
         eqx.filter_vmap(lambda x: rgen.VonMisesFisher(x, 3.0))(jnp.eye(3)), jnp.zeros(3)
     ),
+    "KernelMixture": lambda: rgen.KernelMixture(
+        rgen.VonMisesFisherKernel(rgen.Sphere(2)),
+        jnp.eye(3),
+        jnp.array([0.5, 0.1]),
+        jnp.zeros(2),
+    ),
 }
 
 
@@ -384,8 +390,8 @@ S2_DISTRIBUTIONS = {
 def test_maximum_likelihood_over_all_leaves_keeps_a_distribution(name):
     with jax.enable_x64(True):
         law = S2_DISTRIBUTIONS[name]()
-        x = draws(rgen.VonMisesFisher(rgen.Sphere(2).exp(*jnp.eye(3)[:2]), 5.0),
-                  jr.key(0), 50)  # fmt: skip
+        truth = rgen.VonMisesFisher(rgen.Sphere(2).exp(*jnp.eye(3)[:2]), 5.0)
+        x = draws(truth, jr.key(0), 50)
 
         @eqx.filter_jit
         def step(law):

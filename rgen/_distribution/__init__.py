@@ -2,10 +2,6 @@
 
 from ._base import AbstractDistribution as AbstractDistribution
 from ._gibbs import Gibbs as Gibbs
-from ._heat_kernel_mixture import (
-    HeatKernelMixture as HeatKernelMixture,
-    fit_heat_kernel_mixture as fit_heat_kernel_mixture,
-)
 from ._kent import Kent as Kent
 from ._kent_mixture import fit_kent_mixture as fit_kent_mixture
 from ._kernel_mixture import (

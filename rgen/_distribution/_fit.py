@@ -8,9 +8,7 @@ from .._manifold import AbstractManifold
 from .._typing import BoolScalar, Floating
 
 
-# Of the kernels of a mixture.
-BANDWIDTHS = 24
-# How much likelihood EM may leave, in nats per point, and when it gives up.
+# How much likelihood EM may leave, in nats per point, and the most steps it takes.
 _GAP = 1e-3
 _MAX_STEPS = 20_000
 
@@ -20,14 +18,14 @@ def check_fit(
     manifold: AbstractManifold,
     train: Shaped[Array | np.ndarray, "train ..."],
     validation: Shaped[Array | np.ndarray, "validation ..."],
-    resolution: float,
+    min_variance: float,
 ) -> tuple[Floating[Array, "train ..."], Floating[Array, "validation ..."]]:
-    """The points that a mixture is fitted to, having checked them and the
-    resolution."""
-    if not 0 < resolution < 1:
+    """The points that a mixture is fitted to, having checked them and the smallest
+    variance."""
+    if not 0 < min_variance < 1:
         raise ValueError(
-            f"{who}: expected `resolution`, a variance in units of length squared, to "
-            f"be between 0 and 1, got {resolution}."
+            f"{who}: expected `min_variance`, in units of length squared, to be "
+            f"between 0 and 1, got {min_variance}."
         )
     return check_points(manifold, train), check_points(manifold, validation)
 
@@ -35,8 +33,8 @@ def check_fit(
 def maximise_weights(
     log_likelihoods: Floating[Array, "m k"],
 ) -> Floating[Array, " k"]:
-    """The log weights, normalised, of the mixture of `k` fixed laws under which `m`
-    points of given log-likelihoods are likeliest."""
+    """The normalised log weights of a mixture of `k` fixed distributions that maximise
+    the likelihood of `m` points, given the log-likelihoods."""
     top = jnp.max(log_likelihoods, axis=1, keepdims=True)
     likelihoods = jnp.exp(log_likelihoods - top)
     start = jnp.full(likelihoods.shape[1], 1 / likelihoods.shape[1], top.dtype)

@@ -1,91 +1,106 @@
 import math
 
+import equinox as eqx
 import jax
 import jax.numpy as jnp
 import jax.random as jr
 import numpy as np
 from jaxtyping import Array, Shaped
 
-from .._kernel._von_mises_fisher import log_normaliser
-from .._manifold import Sphere
+from .._check import check_points
+from .._errors import require
+from .._kernel import AbstractKernel, heat_kernel
+from .._manifold import AbstractManifold
 from .._numerics import log_sum_exp
 from .._typing import Floating, Key, Point, Scalar, typed
-from ._base import AbstractDistribution, on_manifold, require
-from ._fit import BANDWIDTHS, check_fit, maximise_weights
-from ._von_mises_fisher import VonMisesFisher
+from ._base import AbstractDistribution, on_manifold
+from ._fit import check_fit, maximise_weights
 
 
-# Centres and points per pass: what bounds the memory.
-_BLOCK = 512
+# Centres and points that are evaluated together: what bounds the memory.
+_CENTRES, _POINTS = 512, 64
+# Variances of a mixture that is fitted.
+_VARIANCES = 24
 
 
 class KernelMixture(AbstractDistribution):
-    r"""A mixture of von Mises-Fisher laws on $S^2$, centred on data:
+    r"""A mixture of transition kernels that are centred on data,
 
-    $$p(x) = \sum_{k} w_k \frac1n \sum_{i=1}^n
-    \frac{\kappa_k\, e^{-\kappa_k |x - c_i|^2/2}}{2\pi (1 - e^{-2\kappa_k})}.$$
+    $$p(x) = \sum_k w_k \frac1n \sum_{i=1}^n p_{v_k}(x \mid c_i).$$
 
-    All centres share the weights $w_k$ of the concentrations. The cost of a density is
-    proportional to `n`; memory is not, beyond the centres themselves.
+    All centres share the weights $w_k$ of the variances. The time of a density is
+    proportional to `n`; its memory is that of 512 centres, beyond the centres
+    themselves.
 
-    Made by [`fit_kernel_mixture`][rgen.fit_kernel_mixture].
+    On a sphere, [`rgen.VonMisesFisherKernel`][] is the cheapest kernel. Made by
+    [`fit_kernel_mixture`][rgen.fit_kernel_mixture].
 
     **Arguments:**
 
-    - `centres`: the points $c_i$, of shape `(n, 3)`.
-    - `concentrations`: $\kappa_k \ge 0$, of shape `(k,)`. A negative one is an error.
+    - `kernel`: a kernel with a density, such as
+        [`rgen.heat_kernel`][]`(manifold)`.
+    - `centres`: the points $c_i$, of shape `(n, *point_shape)`. They are data and no
+        parameters: they get no gradient.
+    - `variances`: the accumulated variances $v_k > 0$, of shape `(k,)`.
     - `log_weights`: $\log w_k$, of shape `(k,)`, up to a constant.
+
+    **Raises:** a `ValueError` where a variance is not positive, and those of
+    [`rgen.check_points`][] for the centres.
     """
 
-    centres: Floating[Array, "n 3"]
-    concentrations: Floating[Array, " k"]
+    kernel: AbstractKernel
+    centres: Floating[Array, "n ..."]
+    variances: Floating[Array, " k"]
     log_weights: Floating[Array, " k"]
 
     @typed
     def __init__(
         self,
-        centres: Floating[Array, "n 3"],
-        concentrations: Floating[Array, " k"],
+        kernel: AbstractKernel,
+        centres: Shaped[Array | np.ndarray, "n ..."],
+        variances: Floating[Array, " k"],
         log_weights: Floating[Array, " k"],
     ):
-        self.centres = centres
-        self.concentrations = require(
-            jnp.all(concentrations >= 0),
-            concentrations,
-            "KernelMixture: expected `concentrations` to be at least 0",
+        self.kernel = kernel
+        self.centres = check_points(kernel.manifold, centres)
+        self.variances = require(
+            jnp.all(variances > 0),
+            variances,
+            "KernelMixture: expected `variances` to be positive",
         )
         self.log_weights = log_weights
 
     @property
-    def manifold(self) -> Sphere:
-        """The sphere $S^2$."""
-        return Sphere(2)
+    def manifold(self) -> AbstractManifold:
+        """The manifold of the kernel."""
+        return self.kernel.manifold
 
     @typed
     def log_prob(self, x: Point) -> Scalar:
         x = on_manifold(self.manifold, x)
-        each = _log_kernels(self.centres, self.concentrations, x)
+        each = _log_components(self.kernel, self.centres, self.variances, x)
         return log_sum_exp(jax.nn.log_softmax(self.log_weights) + each)
 
     @typed
     def sample(self, key: Key) -> Point:
-        centre_key, bandwidth_key, key = jr.split(key, 3)
+        centre_key, variance_key, key = jr.split(key, 3)
         centre = self.centres[jr.choice(centre_key, len(self.centres))]
-        index = jr.categorical(bandwidth_key, self.log_weights)
-        return VonMisesFisher(centre, self.concentrations[index]).sample(key)
+        v = self.variances[jr.categorical(variance_key, self.log_weights)]
+        return self.kernel.sample(jax.lax.stop_gradient(centre), v, key)
 
 
 @typed
 def fit_kernel_mixture(
-    train: Shaped[Array | np.ndarray, "train 3"],
-    validation: Shaped[Array | np.ndarray, "validation 3"],
-    resolution: float,
+    kernel: AbstractKernel | AbstractManifold,
+    train: Shaped[Array | np.ndarray, "train ..."],
+    validation: Shaped[Array | np.ndarray, "validation ..."],
+    min_variance: float,
 ) -> KernelMixture:
-    r"""The kernel mixture centred on the training points, whose weights maximise the
-    likelihood of the validation points.
+    r"""The kernel mixture that is centred on the training points, and whose weights
+    maximise the likelihood of the validation points.
 
-    There are 24 concentrations, from 1 to `1 / resolution`, evenly spaced in their
-    logarithm. The likelihood is concave in the weights, and maximised by
+    There are 24 variances, from `min_variance` to 1, evenly spaced in their logarithm.
+    The likelihood is concave in the weights, and is maximised by
     expectation-maximisation from equal weights,
 
     $$w_k \leftarrow w_k D_k, \qquad
@@ -94,60 +109,63 @@ def fit_kernel_mixture(
     until $\max_k D_k - 1 \le 10^{-3}$. By concavity this bounds how much the mean
     log-likelihood of the $m$ validation points can still rise, in nats.
 
-    With $\kappa = 1/t$ the narrowest kernel has the variance $t$ of the heat kernel at
-    time $t$ in each direction, of which it is the limit for small $t$. So this is the
-    baseline for a diffusion model that stops at the accumulated variance
-    `resolution`: both blur by $\sqrt t$ radians, which on the Earth is
-    $6371\sqrt t$ km.
+    This is the baseline for a diffusion model that stops at the accumulated variance
+    `min_variance`: both have noise of a standard deviation of $\sqrt{v}$ in each
+    direction, which on the Earth is $6371\sqrt v$ km.
 
     **Arguments:**
 
-    - `train`: unit vectors, of shape `(n, 3)`: the centres.
-    - `validation`: unit vectors, of shape `(m, 3)`. Copies of training points among
-        them pull the weights towards the narrowest kernel.
-    - `resolution`: the accumulated variance $t$, in square radians, between 0 and 1.
+    - `kernel`: a kernel with a density, or a manifold, which stands for its
+        [`rgen.heat_kernel`][].
+    - `train`: points of shape `(n, *point_shape)`: the centres.
+    - `validation`: points of shape `(m, *point_shape)`. Copies of training points among
+        them pull the weights towards the smallest variance.
+    - `min_variance`: the smallest accumulated variance, in the metric's unit of length
+        squared, between 0 and 1.
 
-    **Raises:** a `ValueError` where the points are empty or off the sphere, or the
-    resolution is out of range.
+    **Raises:** a `ValueError` where the points are empty or off the manifold or
+    `min_variance` is out of range, and a `NotImplementedError` where the kernel has no
+    density.
     """
+    if isinstance(kernel, AbstractManifold):
+        kernel = heat_kernel(kernel)
     train, validation = check_fit(
-        "fit_kernel_mixture", Sphere(2), train, validation, resolution
+        "fit_kernel_mixture", kernel.manifold, train, validation, min_variance
     )
-    narrowest = -math.log(resolution)
-    concentrations = jnp.exp(jnp.linspace(0, narrowest, BANDWIDTHS, dtype=train.dtype))
-    log_weights = _fit(train, validation, concentrations)
-    return KernelMixture(train, concentrations, log_weights)
+    least = math.log(min_variance)
+    variances = jnp.exp(jnp.linspace(least, 0, _VARIANCES, dtype=train.dtype))
+    log_weights = _fit(kernel, train, validation, variances)
+    return KernelMixture(kernel, train, variances, log_weights)
 
 
-@jax.jit
+@eqx.filter_jit
 def _fit(
-    train: Floating[Array, "n 3"],
-    validation: Floating[Array, "m 3"],
-    concentrations: Floating[Array, " k"],
+    kernel: AbstractKernel,
+    train: Floating[Array, "n ..."],
+    validation: Floating[Array, "m ..."],
+    variances: Floating[Array, " k"],
 ) -> Floating[Array, " k"]:
-    each = lambda y: _log_kernels(train, concentrations, y)
-    return maximise_weights(jax.lax.map(each, validation, batch_size=_BLOCK))
+    each = lambda y: _log_components(kernel, train, variances, y)
+    return maximise_weights(jax.lax.map(each, validation, batch_size=_POINTS))
 
 
-def _log_kernels(
-    centres: Floating[Array, "n 3"], concentrations: Floating[Array, " k"], x: Point
+def _log_components(
+    kernel: AbstractKernel,
+    centres: Floating[Array, "n ..."],
+    variances: Floating[Array, " k"],
+    x: Point,
 ) -> Floating[Array, " k"]:
-    """For each concentration, the log-density at `x` of equal laws at the centres."""
-    # What is taken out of the exponents cancels, in the gradient too.
-    nearest = jax.lax.stop_gradient(jnp.min(_half_squares(centres, x)))
-    excess = lambda block: _half_squares(block, x) - nearest
-    total = lambda block: jnp.sum(
-        jnp.exp(-concentrations[:, None] * excess(block)), axis=1
-    )
-    whole = len(centres) // _BLOCK * _BLOCK
-    blocks = centres[:whole].reshape(-1, _BLOCK, 3)
-    add = lambda sums, block: (sums + total(block), None)
-    sums, _ = jax.lax.scan(add, total(centres[whole:]), blocks)
-    normalisers = jax.vmap(lambda k: log_normaliser(2, k))(concentrations)
-    peak = -concentrations * nearest - math.log(len(centres))
-    return jnp.log(sums) + peak - normalisers
-
-
-def _half_squares(centres: Floating[Array, "n 3"], x: Point) -> Floating[Array, " n"]:
-    # By differences: 1 - <x, c> would lose what kappa multiplies.
-    return jnp.sum((centres - x) ** 2, axis=1) / 2
+    """For each variance, the log-density at `x` of the kernels at the centres, all of
+    one weight."""
+    n = len(centres)
+    centres = jax.lax.stop_gradient(centres)
+    # Variances on the outside: what does not depend on them is computed once.
+    kernels = jax.vmap(jax.vmap(kernel.log_prob, (0, None, None)), (None, None, 0))
+    total = lambda block: log_sum_exp(kernels(block, x, variances))
+    # Whole blocks, and the rest.
+    whole = n // _CENTRES * _CENTRES
+    blocks = centres[:whole].reshape(-1, _CENTRES, *centres.shape[1:])
+    totals = jax.lax.map(total, blocks)
+    if whole < n:
+        totals = jnp.concatenate([totals, total(centres[whole:])[None]])
+    return log_sum_exp(totals, axis=0) - math.log(n)

@@ -15,3 +15,4 @@ from ._sphere import SphereHeatKernel as SphereHeatKernel
 from ._torus import TorusHeatKernel as TorusHeatKernel
 from ._truncated import TruncatedHeatKernel as TruncatedHeatKernel
 from ._varadhan import VaradhanHeatKernel as VaradhanHeatKernel
+from ._von_mises_fisher import VonMisesFisherKernel as VonMisesFisherKernel
