@@ -121,7 +121,8 @@ def safe_norm(v: Floating[Array, "..."]) -> Scalar:
 
 def log_sum_exp(a: Floating[Array, "..."], axis: int = -1) -> Floating[Array, "..."]:
     """log(sum(exp(a))), finite gradients included, where every term is -inf but one."""
-    top = jnp.max(a, axis=axis, keepdims=True)
+    # What is taken out of the exponents cancels, in the derivatives too.
+    top = jax.lax.stop_gradient(jnp.max(a, axis=axis, keepdims=True))
     top = jnp.where(jnp.isfinite(top), top, 0)
     total = jnp.sum(jnp.exp(a - top), axis=axis)
     return jnp.log(total) + jnp.squeeze(top, axis)
