@@ -237,5 +237,5 @@ def test_heat_kernel_mixture_refuses():
     with pytest.raises(ValueError, match="rows are not on it"):
         fit_kernel_mixture(rotations, x, 2 * x, 0.1)
     four = rgen.SpecialOrthogonal(4)
-    with pytest.raises(NotImplementedError, match="no exact heat kernel"):
+    with pytest.raises(NotImplementedError, match="density of a random walk"):
         fit_kernel_mixture(four, *2 * [points(four, jr.key(0), 4)], 0.1)
