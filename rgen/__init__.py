@@ -6,6 +6,7 @@ from . import (
     metrics as metrics,
     nn as nn,
     plot as plot,
+    testing as testing,
 )
 from ._batch import (
     log_prob as log_prob,

@@ -1,0 +1,406 @@
+import functools
+import math
+from collections.abc import Callable
+from typing import Any, NamedTuple, TypeAlias
+
+import equinox as eqx
+import jax
+import jax.numpy as jnp
+import jax.random as jr
+import numpy as np
+from jaxtyping import Array
+
+from .._manifold import AbstractManifold
+from .._typing import Key, Point, Scalar, Tangent, typed
+
+
+_Residuals: TypeAlias = dict[str, Array]
+
+
+class ManifoldReport(NamedTuple):
+    """What [`rgen.testing.check_manifold`][] found.
+
+    - `residuals`: the largest residual of each law, with its tolerance.
+    - `skipped`: the laws of optional hooks that the manifold does not have, with the
+      error that says which.
+    """
+
+    residuals: dict[str, tuple[float, float]]
+    skipped: dict[str, str]
+
+
+@typed
+def check_manifold(
+    manifold: AbstractManifold,
+    key: Key,
+    radius: float = 1.0,
+    n: int = 16,
+    tolerance: float | None = None,
+) -> ManifoldReport:
+    """Tests that a manifold keeps the contract of [`rgen.AbstractManifold`][], at `n`
+    random points in the default dtype.
+
+    - **Core**: `exp` ends on the manifold, its geodesics have constant speed and can be
+      run backwards, projections are idempotent, orthogonal and fix what they should.
+    - **Frames**: the basis is orthonormal, and the frame a square root of the inverse
+      metric.
+    - **Calculus**: the connection is metric and free of torsion; gradient and
+      divergence agree with finite differences along geodesics.
+    - **Optional hooks**, where they are defined: `log`, `dist`, `transport`,
+      `killing`, `log_det_exp`, `uniform`.
+    - **Programs**: all of this runs under `jax.jit` and `jax.vmap`; derivatives of
+      `exp` and `log` are finite, also at a zero step; float32 points give float32
+      results.
+
+    **Arguments:**
+
+    - `manifold`: the manifold.
+    - `key`: the random key.
+    - `radius`: the longest step that is tried: less than the distance within which
+      every geodesic is the shortest one.
+    - `n`: the number of points.
+    - `tolerance`: for residuals of sums of some dozens of terms of size one; the laws
+      of second order get ten times as much. The default is 1e-4 in float32 and 1e-8 in
+      float64, which geodesics that are solved as an ODE keep.
+
+    **Raises:** an `AssertionError` that names the laws that do not hold, each with its
+    residual and tolerance.
+    """
+    dtype = manifold.origin.dtype
+    if tolerance is None:
+        tolerance = 1e-4 if dtype == jnp.float32 else 1e-8
+    residuals: dict[str, tuple[float, float]] = {}
+    skipped: dict[str, str] = {}
+    sample = _sample(manifold, key, n, radius)
+    for group, (laws, factor) in _LAWS.items():
+        try:
+            values = _evaluate(laws, manifold, sample)
+        except NotImplementedError as error:
+            skipped[group] = str(error)
+            continue
+        bound = factor(tolerance, float(jnp.finfo(dtype).eps))
+        for law, value in values.items():
+            # A NaN is a fault, and the largest.
+            residuals[law] = float(jnp.max(jnp.abs(value))), bound
+    residuals["float32 gives float32"] = _other_dtypes(manifold), 0.0
+    broken = {law: pair for law, pair in residuals.items() if not pair[0] <= pair[1]}
+    if broken:
+        lines = [
+            f"  {law}: residual {residual:.3g}, tolerance {bound:.3g}"
+            for law, (residual, bound) in broken.items()
+        ]
+        raise AssertionError(
+            f"{manifold} breaks {len(broken)} of {len(residuals)} laws in {dtype}:\n"
+            + "\n".join(lines)
+        )
+    return ManifoldReport(residuals, skipped)
+
+
+class _Sample(NamedTuple):
+    """A point, another, a step of up to `radius`, two tangent vectors of normal noise,
+    two unit ones, and an array."""
+
+    x: Point
+    z: Point
+    step: Tangent
+    v: Tangent
+    w: Tangent
+    e: Tangent
+    f: Tangent
+    a: Array
+    noise: Array
+
+
+@eqx.filter_jit
+def _sample(manifold: AbstractManifold, key: Key, n: int, radius: float) -> _Sample:
+    def one(key: Key, length: Scalar) -> _Sample:
+        keys = jr.split(key, 8)
+        x, z = _point(manifold, keys[0]), _point(manifold, keys[1])
+        v, w, e, f = (manifold.tangent_noise(x, k) for k in keys[2:6])
+        # Twice, for a short projection of long noise has large errors.
+        unit = lambda u: u / manifold.norm(x, u)
+        e, f = (unit(manifold.to_tangent(x, unit(u))) for u in (e, f))
+        a = jr.normal(keys[6], manifold.point_shape)
+        noise = jr.normal(keys[7], manifold.noise_shape)
+        return _Sample(x, z, length * e, v, w, e, f, a, noise)
+
+    return jax.vmap(one)(jr.split(key, n), jnp.linspace(0.0, radius, n))
+
+
+def _point(manifold: AbstractManifold, key: Key) -> Point:
+    if manifold.compact:
+        try:
+            return manifold.uniform(key)
+        except NotImplementedError:
+            pass
+    origin = manifold.origin
+    return manifold.exp(origin, manifold.tangent_noise(origin, key) / 2)
+
+
+@eqx.filter_jit
+def _evaluate(
+    laws: Callable[[AbstractManifold, _Sample], _Residuals],
+    manifold: AbstractManifold,
+    sample: _Sample,
+) -> _Residuals:
+    return jax.vmap(functools.partial(laws, manifold))(sample)
+
+
+def _core(m: AbstractManifold, s: _Sample) -> _Residuals:
+    path = lambda v: m.exp(s.x, v)
+    y, velocity = jax.jvp(path, (s.step,), (s.step,))
+    at_start, slope = jax.jvp(path, (jnp.zeros_like(s.v),), (s.v,))
+    tangent = m.to_tangent(s.x, s.a)
+    return {
+        "points are on the manifold": 1.0 - m.contains(s.x),
+        "NaN is no point": 1.0 * m.contains(s.x * jnp.nan),
+        "exp ends on the manifold": 1.0 - m.contains(y),
+        "exp of zero stays": at_start - s.x,
+        "exp starts with its velocity": slope - s.v,
+        "geodesics have constant speed": m.norm(y, velocity) - m.norm(s.x, s.step),
+        "velocities are tangent": m.to_tangent(y, velocity) - velocity,
+        "geodesics run backwards": _gap(m, m.exp(y, -velocity), s.x),
+        "project fixes points": m.project(y) - y,
+        "to_tangent is idempotent": m.to_tangent(s.x, tangent) - tangent,
+        "to_tangent fixes tangents": m.to_tangent(s.x, s.w) - s.w,
+    }
+
+
+def _gap(m: AbstractManifold, x: Point, y: Point) -> Array:
+    """Between points that may have several arrays, as angles have."""
+    return m.features(x) - m.features(y)
+
+
+def _frames(m: AbstractManifold, s: _Sample) -> _Residuals:
+    basis = m.basis(s.x)
+    products = lambda u: jax.vmap(lambda e: m.inner(s.x, u, e))
+    gram = jax.vmap(lambda e: products(e)(basis))(basis)
+    columns = _unit_images(lambda z: m.frame(s.x, z), s.noise)
+    covariance = jnp.sum(products(s.v)(columns) * products(s.w)(columns))
+    noise = m.frame(s.x, s.noise)
+    return {
+        "basis is orthonormal": gram - jnp.eye(m.dim, dtype=gram.dtype),
+        "basis is tangent": jax.vmap(lambda e: m.to_tangent(s.x, e))(basis) - basis,
+        "frame has the metric for covariance": covariance - m.inner(s.x, s.v, s.w),
+        "frame is linear": noise - jnp.tensordot(jnp.ravel(s.noise), columns, 1),
+        "frame is tangent": m.to_tangent(s.x, noise) - noise,
+    }
+
+
+def _embedded(m: AbstractManifold, s: _Sample) -> _Residuals:
+    tangent = m.to_tangent(s.x, s.a)
+    return {
+        "to_tangent is orthogonal": m.inner(s.x, tangent, s.w) - m.inner(s.x, s.a, s.w),
+    }
+
+
+def _calculus(m: AbstractManifold, s: _Sample) -> _Residuals:
+    f = lambda y: _wave(m, 0, (), y)
+    gradient = functools.partial(m.gradient, f)
+    one, other = _field(m, 1), _field(m, 2)
+    slope = lambda g, u: m.covariant_derivative(g, s.x, u)
+    along = lambda g: jax.jvp(g, (s.x,), (s.e,))[1]
+    product = along(lambda y: m.inner(y, one(y), other(y)))
+    by_parts = m.inner(s.x, slope(one, s.e), other(s.x)) + m.inner(
+        s.x, one(s.x), slope(other, s.e)
+    )
+    hessian = lambda u, w: m.inner(s.x, slope(gradient, u), w)
+    multiple = m.divergence(lambda y: f(y) * other(y), s.x)
+    return {
+        "the connection is metric": product - by_parts,
+        "the connection is free of torsion": hessian(s.e, s.f) - hessian(s.f, s.e),
+        "divergence of a multiple": multiple
+        - f(s.x) * m.divergence(other, s.x)
+        - m.inner(s.x, gradient(s.x), other(s.x)),
+    }
+
+
+def _differences(m: AbstractManifold, s: _Sample) -> _Residuals:
+    f = lambda y: _wave(m, 0, (), y)
+    field = _field(m, 1)
+    h = _step_of_differences(s.x.dtype)
+
+    def along(e: Tangent) -> tuple[Scalar, Scalar]:
+        """The slopes along a geodesic of f, and of the component of the field."""
+
+        def at(k: Array) -> tuple[Scalar, Scalar]:
+            step = k * h * e
+            y, velocity = jax.jvp(lambda v: m.exp(s.x, v), (step,), (e,))
+            return f(y), m.inner(y, field(y), velocity)
+
+        values = jax.vmap(at)(jnp.array([-2.0, -1.0, 1.0, 2.0], s.x.dtype))
+        difference = lambda v: (8 * (v[2] - v[1]) - (v[3] - v[0])) / (12 * h)
+        return jax.tree.map(difference, values)
+
+    basis = m.basis(s.x)
+    slopes, divergences = jax.vmap(along)(basis)
+    gradient = m.gradient(f, s.x)
+    return {
+        "gradient is the slope along geodesics": slopes
+        - jax.vmap(lambda e: m.inner(s.x, gradient, e))(basis),
+        "divergence is the growth along geodesics": jnp.sum(divergences)
+        - m.divergence(field, s.x),
+    }
+
+
+def _step_of_differences(dtype: Any) -> float:
+    # The error of the differences, the 4th power of the step, and that of rounding,
+    # eps over the step, are of one size.
+    return float(jnp.finfo(dtype).eps) ** (1 / 5)
+
+
+def _logarithms(m: AbstractManifold, s: _Sample) -> _Residuals:
+    y = m.exp(s.x, s.step)
+    log, r = m.log(s.x, y), m.dist(s.x, y)
+    excess = m.dist(s.x, s.z) - r - m.dist(y, s.z)
+    return {
+        "log inverts exp": m.norm(s.x, log - s.step),
+        "exp inverts log": m.dist(m.exp(s.x, log), y),
+        "log is tangent": m.to_tangent(s.x, log) - log,
+        "the distance is the length of the step": r - m.norm(s.x, s.step),
+        "the distance is the length of log": r - m.norm(s.x, log),
+        "the distance is symmetric": r - m.dist(y, s.x),
+        "the distance to itself is zero": m.dist(s.x, s.x),
+        "the triangle inequality": jnp.maximum(excess, 0),
+    }
+
+
+def _distance_calculus(m: AbstractManifold, s: _Sample) -> _Residuals:
+    y = m.exp(s.x, s.step)
+    half_square = lambda y: m.inner(s.x, m.log(s.x, y), m.log(s.x, y)) / 2
+    one = jnp.ones((), s.x.dtype)
+    determinant = lambda k: m.log_det_exp(s.x, k * s.step)
+    growth = jax.jvp(determinant, (one,), (one,))[1]
+    gradient = functools.partial(m.gradient, half_square)
+    return {
+        "gradient of the half squared distance": gradient(y) + m.log(y, s.x),
+        "its Laplacian is the growth of volume": m.divergence(gradient, y)
+        - m.dim
+        - growth,
+    }
+
+
+def _determinant(m: AbstractManifold, s: _Sample) -> _Residuals:
+    push = lambda e: jax.jvp(lambda v: m.exp(s.x, v), (s.step,), (e,))
+    y, columns = jax.vmap(push, out_axes=(None, 0))(m.basis(s.x))
+    along = lambda e: jax.vmap(lambda c: m.inner(y, e, c))(columns)
+    expected = jnp.linalg.slogdet(jax.vmap(along)(m.basis(y)))[1]
+    return {"log_det_exp is the determinant": m.log_det_exp(s.x, s.step) - expected}
+
+
+def _transports(m: AbstractManifold, s: _Sample) -> _Residuals:
+    x, y = s.x, m.exp(s.x, s.step)
+    v, w = m.transport(x, y, s.v), m.transport(x, y, s.w)
+    moved = lambda y: m.transport(x, y, s.w)
+    reverse = m.transport(x, y, m.log(x, y)) + m.log(y, x)
+    return {
+        "transport reverses log": m.norm(y, reverse),
+        "transport is isometric": m.inner(y, v, w) - m.inner(x, s.v, s.w),
+        "transport is tangent": m.to_tangent(y, v) - v,
+        "transport back inverts": m.norm(x, m.transport(y, x, v) - s.v),
+        "transport is parallel": m.covariant_derivative(moved, x, s.e),
+    }
+
+
+def _killing_fields(m: AbstractManifold, s: _Sample) -> _Residuals:
+    a = _weights(3, (m.killing_size,), s.x.dtype)
+    field = lambda y: m.killing(y, a)
+    fields = _unit_images(lambda a: m.killing(s.x, a), a)
+    basis = m.basis(s.x)
+    products = lambda u: jax.vmap(lambda e: m.inner(s.x, u, e))(basis)
+    spread = jnp.linalg.svd(jax.vmap(products)(fields), compute_uv=False)
+    bend = m.covariant_derivative(field, s.x, s.v)
+    return {
+        "Killing fields are linear": field(s.x) - jnp.tensordot(a, fields, 1),
+        "Killing fields are tangent": m.to_tangent(s.x, field(s.x)) - field(s.x),
+        # All together they are at least a unit in every direction.
+        "Killing fields span": jnp.maximum(1 - jnp.min(spread[: m.dim]), 0),
+        "Killing fields do not diverge": m.divergence(field, s.x),
+        "the Killing equation": m.inner(s.x, s.v, bend),
+    }
+
+
+def _gradients(m: AbstractManifold, s: _Sample) -> _Residuals:
+    total = lambda x, v: jnp.sum(jnp.cos(m.exp(x, v)))
+    slopes = jax.grad(total, (0, 1))
+    return {
+        "gradients of exp are finite": _broken(slopes(s.x, s.step)),
+        "gradients of exp at zero are finite": _broken(slopes(s.x, 0 * s.step)),
+        "gradients of project are finite": _broken(
+            jax.grad(lambda x: jnp.sum(jnp.cos(m.project(x))))(s.x)
+        ),
+    }
+
+
+def _gradients_of_log(m: AbstractManifold, s: _Sample) -> _Residuals:
+    total = lambda x, y: jnp.sum(jnp.cos(m.log(x, y))) + m.dist(x, y)
+    slopes = jax.grad(total, (0, 1))
+    return {
+        "gradients of log are finite": _broken(slopes(s.x, m.exp(s.x, s.step))),
+        "gradients of log at zero are finite": _broken(slopes(s.x, s.x)),
+    }
+
+
+def _broken(tree: Any) -> Array:
+    leaves = jax.tree.leaves(tree)
+    return 1.0 - jnp.all(jnp.stack([jnp.all(jnp.isfinite(leaf)) for leaf in leaves]))
+
+
+_first = lambda tolerance, eps: tolerance
+_second = lambda tolerance, eps: 10 * tolerance
+_by_differences = lambda tolerance, eps: 20 * eps**0.8 + tolerance / eps**0.2
+_exact = lambda tolerance, eps: 0.0
+
+# What is tested together, as the hooks that it needs are absent together.
+_LAWS = {
+    "core": (_core, _first),
+    "frames": (_frames, _first),
+    "orthogonality": (_embedded, _first),
+    "calculus": (_calculus, _second),
+    "differences": (_differences, _by_differences),
+    "gradients": (_gradients, _exact),
+    "log_det_exp": (_determinant, _second),
+    "log": (_logarithms, _first),
+    "gradients of log": (_gradients_of_log, _exact),
+    "calculus of the distance": (_distance_calculus, _second),
+    "transport": (_transports, _second),
+    "killing": (_killing_fields, _first),
+}
+
+
+def _other_dtypes(m: AbstractManifold) -> float:
+    """How many of the results at float32 points are not float32, in x64 mode."""
+
+    def results(x: Point) -> list[Array]:
+        v = m.to_tangent(x, x)
+        flat = m.gradient(lambda y: jnp.sum(m.features(y) ** 3), x)
+        noise = m.frame(x, jnp.zeros(m.noise_shape, x.dtype))
+        shared = [m.project(x), m.exp(x, v), v, m.basis(x), m.features(x), flat, noise]
+        return [*shared, m.inner(x, v, v), m.divergence(lambda y: y, x)]
+
+    with jax.enable_x64(True):
+        point = jax.ShapeDtypeStruct(m.point_shape, jnp.float32)
+        found = jax.eval_shape(results, point)
+    return float(sum(value.dtype != jnp.float32 for value in found))
+
+
+def _weights(seed: int, shape: tuple[int, ...], dtype: Any) -> Array:
+    return jnp.asarray(np.random.default_rng(seed).normal(size=shape), dtype)
+
+
+def _wave(m: AbstractManifold, seed: int, shape: tuple[int, ...], x: Point) -> Array:
+    """Smooth functions on a manifold without symmetries."""
+    features = m.features(x)
+    weights = _weights(seed, (math.prod(shape), features.size), x.dtype)
+    phases = weights @ features / math.sqrt(features.size)
+    return jnp.sin(phases + 0.3).reshape(shape)
+
+
+def _field(m: AbstractManifold, seed: int) -> Callable[[Point], Tangent]:
+    return lambda y: m.to_tangent(y, _wave(m, seed, m.point_shape, y))
+
+
+def _unit_images(linear: Callable[[Array], Array], like: Array) -> Array:
+    """The images of the unit vectors of the space of `like` under a linear map."""
+    units = jnp.eye(like.size, dtype=like.dtype).reshape(like.size, *like.shape)
+    return jax.vmap(linear)(units)
