@@ -99,7 +99,9 @@ from ._schedule import (
     ProductSchedule as ProductSchedule,
 )
 from ._solver import (
+    AbstractRetraction as AbstractRetraction,
     BrownianGrid as BrownianGrid,
+    Exponential as Exponential,
     GeodesicInterpolation as GeodesicInterpolation,
     GeodesicRandomWalk as GeodesicRandomWalk,
     NoiseTerm as NoiseTerm,

@@ -80,6 +80,11 @@ PROCESSES = {
 }
 
 # Of a manifold.
+RETRACTIONS = {
+    "Exponential": rgen.Exponential,
+    "ProjectionRetraction": rgen.ProjectionRetraction,
+}
+
 SOLVERS = {"GeodesicRandomWalk": rgen.GeodesicRandomWalk}
 
 # Of a score field, a process, a point, a time and a key.
@@ -178,6 +183,7 @@ KINDS = {
     rgen.AbstractSchedule: lambda: [make() for make in SCHEDULES.values()],
     rgen.AbstractProcess: lambda: [make() for make in PROCESSES.values()],
     diffrax.AbstractSolver: lambda: [make(rgen.Sphere(2)) for make in SOLVERS.values()],
+    rgen.AbstractRetraction: lambda: [make() for make in RETRACTIONS.values()],
     rgen.AbstractDivergence: lambda: [make() for make in DIVERGENCES.values()],
     rgen.AbstractSampler: lambda: [make() for make in SAMPLERS.values()],
     rgen.nn.AbstractParametrisation: lambda: [

@@ -8,8 +8,8 @@ from .._typing import Floating, Point, Scalar
 
 
 class AbstractChart(eqx.Module):
-    r"""A map $\phi: \mathbb R^d \to \mathcal M$ that carries laws of Euclidean space to
-    a manifold. It need not be one to one."""
+    r"""A map $\phi: \mathbb R^d \to \mathcal M$ that carries distributions of Euclidean
+    space to a manifold. It need not be one to one."""
 
     manifold: eqx.AbstractVar[AbstractManifold]
     """The manifold."""

@@ -5,7 +5,6 @@ from typing import Any, TypeAlias
 import jax
 import jax.numpy as jnp
 import jax.random as jr
-from jax.typing import DTypeLike
 from jaxtyping import Array
 
 from .._manifold import (
@@ -13,8 +12,6 @@ from .._manifold import (
     Hyperbolic,
     Power,
     Product,
-    SpecialOrthogonal,
-    Sphere,
     Torus,
 )
 from .._manifold._hyperbolic import log_sinhc_sq, translate
@@ -26,31 +23,28 @@ from ._base import AbstractDistribution, require
 # One standard deviation for all directions, of shape (), or one for each.
 Scale: TypeAlias = Floating[Array, "..."]
 
-# Turns around a closed geodesic, in either direction. Those left out weigh less than
-# a rounding error of float64 for scales up to 4.
-_TURNS = 6
-
-_UNKNOWN = (
-    "WrappedNormal: no density is known on {}: which tangent vectors end in one point "
-    "is known on Sphere, Torus, SpecialOrthogonal(2), SpecialOrthogonal(3), manifolds "
-    "that are not compact, and products of those. Use a heat kernel, or draw only."
-)
+# Up to this scale all windings are summed, to the rounding of float64; from
+# there on the longer ones are summed by the Euler-Maclaurin formula.
+_LARGE_SCALE = 6.0
+# Coefficients of its version for midpoints, (1 - 2^(1-2p)) B_2p / (2p)!.
+_MIDPOINT = [1 / 24, -7 / 5760, 31 / 967680, -127 / 154828800, 73 / 3503554560]
 
 
 class WrappedNormal(AbstractDistribution):
-    r"""The law of $\exp_\mu(\sum_i \sigma_i Z_i e_i)$ for standard normal numbers $Z_i$
-    and the orthonormal basis $e_i$ of the tangent space at the mean $\mu$ that
-    [`basis`][rgen.AbstractManifold.basis] is.
+    r"""The distribution of $\exp_\mu(\sum_i \sigma_i Z_i e_i)$ for standard normal
+    numbers $Z_i$ and the orthonormal [`basis`][rgen.AbstractManifold.basis] $e_i$ of
+    the tangent space at the mean $\mu$.
 
     The density is exact. It sums over every tangent vector that ends in `x`,
 
     $$p(x) = \sum_{v\,:\,\exp_\mu(v) = x} \frac{1}{|\det \mathrm d(\exp_\mu)_v|}
     \prod_i \frac{e^{-\langle v, e_i\rangle^2 / 2\sigma_i^2}}{\sqrt{2\pi}\, \sigma_i},$$
 
-    that is, over the turns around the closed geodesics of a compact manifold, for
-    $\sigma_i \le 4$. Where whole spheres of vectors end in one point, as $|v| = \pi$
-    does in the antipode of a sphere and $|v| = 2\pi$ in the mean itself, the density is
-    infinite, and what is returned there is finite.
+    that is, over the windings around the closed geodesics of a compact manifold: one by
+    one as far as a scale of 6 reaches, and those beyond by the Euler-Maclaurin formula,
+    so that every scale is right (to 1e-10 in float64). Where whole spheres of vectors end in one point, as
+    $|v| = \pi$ does in the antipode of a sphere and $|v| = 2\pi$ in the mean itself,
+    the density is infinite, and what is returned there is finite.
 
     For a mixture, map the constructor:
     `Mixture(eqx.filter_vmap(lambda m, s: WrappedNormal(manifold, m, s))(means, scales),
@@ -58,14 +52,15 @@ class WrappedNormal(AbstractDistribution):
 
     **Arguments:**
 
-    - `manifold`: where the law lives.
+    - `manifold`: the manifold.
     - `mean`: the point $\mu$.
     - `scale`: the standard deviations $\sigma_i > 0$ of the components of the tangent
         vector, in the metric's unit of length: one number for all of them, or an array
         of shape `(dim,)`. One that is not positive is an error.
 
-    `log_prob` raises a `NotImplementedError` on a compact manifold whose preimages are
-    not known.
+    `log_prob` raises a `NotImplementedError` where the manifold has no
+    [`period`][rgen.AbstractManifold]: where it is not known which vectors end in one
+    point, as on SO(n) for n > 3.
     """
 
     manifold: AbstractManifold
@@ -110,29 +105,24 @@ class WrappedNormal(AbstractDistribution):
 
 @singledispatch
 def _log_density(manifold: Any, mean: Point, x: Point, scale: Scale) -> Scalar:
-    if manifold.compact:
-        raise NotImplementedError(_UNKNOWN.format(manifold))
-    return _principal(manifold, mean, manifold.log(mean, x), scale)
-
-
-@_log_density.register
-def _(manifold: Sphere, mean: Point, x: Point, scale: Scale) -> Scalar:
-    return _sum_over_turns(manifold, mean, x, scale, manifold.dim - 1)
-
-
-@_log_density.register
-def _(manifold: SpecialOrthogonal, mean: Point, x: Point, scale: Scale) -> Scalar:
-    if manifold.n > 3:
-        raise NotImplementedError(_UNKNOWN.format(manifold))
-    return _sum_over_turns(manifold, mean, x, scale, manifold.dim - 1)
+    """Products, of which the density is one of the factors', are told apart here."""
+    v = manifold.log(mean, x)
+    principal = _principal(manifold, mean, v, scale)
+    if math.isinf(manifold.period):
+        return principal
+    # Not the distance, which keeps roundings that are taken out of the logarithm.
+    length, along = manifold.norm(mean, v), _scale_along(manifold, mean, v, scale)
+    power = manifold.dim - 1
+    return principal + _log_windings(length, along, manifold.period, power)
 
 
 @_log_density.register
 def _(manifold: Torus, mean: Point, x: Point, scale: Scale) -> Scalar:
     angles = manifold.log(mean, x)
     scales = jnp.broadcast_to(scale, angles.shape)
-    corrections = jax.vmap(lambda a, s: log_sum_exp(_log_ratios(a, s)))(angles, scales)
-    return _principal(manifold, mean, angles, scale) + jnp.sum(corrections)
+    corrections = jax.vmap(lambda a, s: _log_windings(a, s, 2 * math.pi, 0))
+    principal = _principal(manifold, mean, angles, scale)
+    return principal + jnp.sum(corrections(angles, scales))
 
 
 @_log_density.register
@@ -189,20 +179,6 @@ def _normal(dim: int, scaled_sq: Scalar, scale: Scale) -> Scalar:
     return -scaled_sq / 2 - log_scales - dim * math.log(2 * math.pi) / 2
 
 
-def _sum_over_turns(
-    manifold: AbstractManifold, mean: Point, x: Point, scale: Scale, power: int
-) -> Scalar:
-    """The terms of all vectors along one closed geodesic, where the determinant is a
-    function of period 2 pi over the length to the given power."""
-    v = manifold.log(mean, x)
-    angle = manifold.dist(mean, x)
-    longer = jnp.log(jnp.abs(angle + _turns(angle.dtype)))
-    safe = jnp.maximum(angle, jnp.finfo(angle.dtype).eps)
-    ratios = _log_ratios(angle, _scale_along(manifold, mean, v, scale))
-    ratios = ratios.at[1:].add(power * (longer - jnp.log(safe)))
-    return _principal(manifold, mean, v, scale) + log_sum_exp(ratios)
-
-
 def _scale_along(
     manifold: AbstractManifold, mean: Point, v: Tangent, scale: Scale
 ) -> Scalar:
@@ -216,13 +192,65 @@ def _scale_along(
     return jnp.where(long, jnp.sqrt(ratio), scale[0])
 
 
-def _log_ratios(angle: Scalar, scale: Scalar) -> Floating[Array, " images"]:
-    """The logarithms of the normal densities at `angle` plus whole turns, less that at
-    `angle`, which comes first."""
-    turns = _turns(angle.dtype)
-    return jnp.append(0.0, -turns * (turns + 2 * angle) / (2 * scale**2))
+def _log_windings(length: Scalar, scale: Scalar, period: float, power: int) -> Scalar:
+    r"""$\log \sum_k f(r + k P) / f(r)$ over all integers for
+    $f(r) = |r|^p e^{-r^2 / 2 s^2}$ and the period $P$.
+
+    The determinant of the exponential map is periodic along a closed geodesic, but for
+    the power `dim - 1` of the length.
+    """
+    count = _windings(period, power)
+    k = jnp.arange(1, count + 1, dtype=length.dtype)
+    others = length + period * jnp.concatenate([-k, k])
+    safe = jnp.maximum(jnp.abs(length), jnp.finfo(length.dtype).eps)
+    log_ratio = lambda r: (
+        (length - r) * (length + r) / (2 * scale**2)
+        + power * (jnp.log(jnp.abs(r)) - jnp.log(safe))
+    )
+    # The sum goes on half a period beyond the last winding.
+    ends = jnp.stack([-length, length]) + (count + 0.5) * period
+    tails = jax.vmap(lambda end: _log_tail(end, scale, period, power))(ends)
+    tails = tails + length**2 / (2 * scale**2) - power * jnp.log(safe)
+    none = jnp.zeros(1, length.dtype)
+    return log_sum_exp(jnp.concatenate([none, log_ratio(others), tails]))
 
 
-def _turns(dtype: DTypeLike) -> Floating[Array, " turns"]:
-    k = jnp.arange(1, _TURNS + 1, dtype=dtype)
-    return 2 * math.pi * jnp.concatenate([-k, k])
+def _windings(period: float, power: int) -> int:
+    """How often to wind: the mass of f beyond that, which has its peak at
+    scale * sqrt(power), is a rounding error of float64 for the largest scale."""
+    return math.ceil(_LARGE_SCALE * (math.sqrt(power) + 8.6) / period)
+
+
+def _log_tail(end: Scalar, scale: Scalar, period: float, power: int) -> Scalar:
+    r"""$\log \sum_{k \ge 0} f(a + (k + \tfrac12) P)$ from `end` $a$, by the
+    Euler-Maclaurin formula: an integral, and derivatives at its end."""
+    # For smaller scales the tail is nothing, and the formula would overflow.
+    nothing = scale < _LARGE_SCALE / 2
+    scale = jnp.where(nothing, _LARGE_SCALE, scale)
+    log_end = power * jnp.log(end) - (end / scale) ** 2 / 2
+    half, tiny = (power + 1) / 2, jnp.finfo(end.dtype).tiny
+    share = jax.scipy.special.gammaincc(half, (end / scale) ** 2 / 2)
+    log_share = jnp.log(jnp.where(share > tiny, share, tiny))
+    log_mass = math.lgamma(half) + (half - 1) * math.log(2) - math.log(period)
+    log_integral = log_mass + 2 * half * jnp.log(scale) + log_share
+    derivatives = _derivatives(end, scale, period, power)
+    correction = sum(c * d for c, d in zip(_MIDPOINT, derivatives, strict=True))
+    top = jax.lax.stop_gradient(jnp.maximum(log_integral, log_end))
+    total = jnp.exp(log_integral - top) + correction * jnp.exp(log_end - top)
+    log_total = top + jnp.log(jnp.where(total > tiny, total, tiny))
+    return jnp.where(nothing, -jnp.inf, log_total)
+
+
+def _derivatives(end: Scalar, scale: Scalar, period: float, power: int) -> list[Scalar]:
+    """The derivatives of f of odd order at `end` over f there, in units of the
+    period."""
+    u, count = period / end, 2 * len(_MIDPOINT)
+    # Taylor coefficients of log f, and then of f.
+    logs = [-power * (-u) ** k / k for k in range(1, count)]
+    logs[0] = logs[0] - end * period / scale**2
+    logs[1] = logs[1] - (period / scale) ** 2 / 2
+    series = [jnp.ones_like(end)]
+    for n in range(1, count):
+        terms = [(k + 1) * logs[k] * series[n - k - 1] for k in range(n)]
+        series.append(sum(terms, jnp.zeros_like(end)) / n)
+    return [math.factorial(n) * series[n] for n in range(1, count, 2)]

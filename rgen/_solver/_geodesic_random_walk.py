@@ -8,13 +8,15 @@ from jaxtyping import Array
 
 from .._manifold import AbstractManifold
 from .._typing import Floating
+from ._exponential import Exponential
+from ._retraction import AbstractRetraction
 
 
 _Time: TypeAlias = Any
 
 
 class GeodesicInterpolation(diffrax.AbstractLocalInterpolation):
-    r"""Interpolation along a geodesic:
+    r"""Interpolation along the geodesic, or the curve of another retraction, of a step:
     $y(t_0 + s\,(t_1 - t_0)) = \exp_{y_0}(s v)$.
 
     Dense output stays on the manifold. Between the ends of the steps of a random walk
@@ -27,6 +29,7 @@ class GeodesicInterpolation(diffrax.AbstractLocalInterpolation):
     y0: Floating[Array, "..."]
     v: Floating[Array, "..."]
     manifold: AbstractManifold
+    retraction: AbstractRetraction = Exponential()
 
     def evaluate(
         self, t0: _Time, t1: _Time | None = None, left: bool = True
@@ -38,7 +41,8 @@ class GeodesicInterpolation(diffrax.AbstractLocalInterpolation):
         length = self.t1 - self.t0
         safe = jnp.where(length == 0, 1, length)
         s = jnp.where(length == 0, 0, (t0 - self.t0) / safe)
-        return self.manifold.exp(self.y0, s.astype(self.v.dtype) * self.v)
+        step = s.astype(self.v.dtype) * self.v
+        return self.retraction(self.manifold, self.y0, step)
 
 
 class GeodesicRandomWalk(diffrax.AbstractItoSolver):
@@ -62,9 +66,13 @@ class GeodesicRandomWalk(diffrax.AbstractItoSolver):
     **Arguments:**
 
     - `manifold`: the manifold on which `y` is a point.
+    - `retraction`: how a step becomes a point: [`rgen.Exponential`][], or
+      [`rgen.ProjectionRetraction`][], which is faster where geodesics are solved as an
+      ODE, and of weak order 1 too.
     """
 
     manifold: AbstractManifold
+    retraction: AbstractRetraction = Exponential()
     term_structure: ClassVar = diffrax.AbstractTerm
 
     @property
@@ -72,7 +80,9 @@ class GeodesicRandomWalk(diffrax.AbstractItoSolver):
         self,
     ) -> Callable[..., GeodesicInterpolation]:
         """[`rgen.GeodesicInterpolation`][] on the manifold."""
-        return eqx.Partial(GeodesicInterpolation, manifold=self.manifold)
+        return eqx.Partial(
+            GeodesicInterpolation, manifold=self.manifold, retraction=self.retraction
+        )
 
     def order(self, terms: Any) -> int:
         return 1
@@ -94,7 +104,7 @@ class GeodesicRandomWalk(diffrax.AbstractItoSolver):
         made_jump: Any,
     ) -> tuple[Any, None, dict[str, Any], None, diffrax.RESULTS]:
         v = terms.vf_prod(t0, y0, args, terms.contr(t0, t1))
-        y1 = self.manifold.exp(y0, v)
+        y1 = self.retraction(self.manifold, y0, v)
         return y1, None, dict(y0=y0, v=v), None, diffrax.RESULTS.successful
 
     def func(self, terms: Any, t0: _Time, y0: Any, args: Any) -> Any:
