@@ -41,10 +41,11 @@ class WrappedNormal(AbstractDistribution):
     \prod_i \frac{e^{-\langle v, e_i\rangle^2 / 2\sigma_i^2}}{\sqrt{2\pi}\, \sigma_i},$$
 
     that is, over the windings around the closed geodesics of a compact manifold: one by
-    one as far as a scale of 6 reaches, and those beyond by the Euler-Maclaurin formula,
-    so that every scale is right (to 1e-10 in float64). Where whole spheres of vectors end in one point, as
-    $|v| = \pi$ does in the antipode of a sphere and $|v| = 2\pi$ in the mean itself,
-    the density is infinite, and what is returned there is finite.
+    one as far as a scale of 6 reaches, and those beyond by the Euler-Maclaurin formula.
+    Every scale and dimension is right, to 1e-10 in float64. Where whole spheres of
+    vectors end in one point, as $|v| = \pi$ does in the antipode of a sphere and
+    $|v| = 2\pi$ in the mean itself, the density is infinite, and what is returned there
+    is finite.
 
     For a mixture, map the constructor:
     `Mixture(eqx.filter_vmap(lambda m, s: WrappedNormal(manifold, m, s))(means, scales),

@@ -7,10 +7,10 @@ class ProjectionRetraction(AbstractRetraction):
     r"""The point that is nearest to $x + v$, of order 2 on an embedded manifold (Absil
     and Malick 2012). Several times faster than a geodesic that is solved as an ODE.
 
-    A step has to be short against the radius of curvature $\rho$: the error of a step of
-    length $h$ is of the size $h^3 / \rho^2$, and from $h = \rho$ on the nearest point may
-    be another one than is meant, or be found on another sheet. "Sharp bits" says how
-    many steps that asks for.
+    A step has to be short against the radius of curvature $\rho$: the error of a step
+    of length $h$ is of the size $h^3 / \rho^2$, and for $h$ of the size of $\rho$ the
+    nearest point may be another one than is meant. "Sharp bits" says how many steps
+    that asks for.
 
     Raises a `ValueError` on a manifold that is not an
     [`rgen.AbstractEmbeddedManifold`][].
