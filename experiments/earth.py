@@ -53,6 +53,8 @@ RESOLUTION = 1e-5
 BATCH = 512
 CONTROLLER = diffrax.PIDController(rtol=1e-4, atol=1e-4)
 FLOW = rgen.ProbabilityFlow(stepsize_controller=CONTROLLER)
+# To train by maximum likelihood.
+ROUGH = diffrax.PIDController(rtol=1e-3, atol=1e-3)
 # By data set: most fires are in clumps that a network takes long to fit, and on floods
 # networks soon fit noise.
 MEMBERS = {"volcano": 3, "earthquake": 3, "flood": 6, "fire": 3}
@@ -248,8 +250,7 @@ def normalizing_flow(data, validation, setting, key):
     waves = setting._replace(max_frequency=finest)
     field = _flow_field(waves, init_key, width=64, frequencies=256)
     base = rgen.Uniform(SPHERE)
-    rough = diffrax.PIDController(rtol=1e-3, atol=1e-3)
-    coarse = rgen.Flow(base, field, stepsize_controller=rough)
+    coarse = rgen.Flow(base, field, stepsize_controller=ROUGH)
     draw = Blurred(minibatches(data, LIKELIHOOD_BATCH), setting.resolution)
     steps = min(setting.steps, LIKELIHOOD_STEPS)
     trained = _train(coarse, likelihood_loss, draw, validation, key, steps)
