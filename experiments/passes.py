@@ -5,11 +5,9 @@ density and to draw a sample (De Bortoli et al. 2022, Table 4), on the sphere.
 
 Each model is trained for as many steps on the populated places of the package, as the
 solvers adapt to what has been learnt, and its passes are counted while it runs: forward
-ones, those of tangent vectors that are carried along with one, and reverse ones. Where
-a program takes the field and its divergence at one point, the count has two forward
-passes, of which a compiler that finds common expressions makes one. Means over 16
-points; the densities at a tolerance of 1e-3, samples of the reverse SDE in 100 steps.
-One line of JSON for each model.
+ones, those of tangent vectors that are carried along with one, and reverse ones. Means
+over 16 points; the densities at a tolerance of 1e-3, samples of the reverse SDE in 100
+steps. One line of JSON for each model.
 """
 
 from functools import partial
