@@ -10,6 +10,7 @@ import jax.random as jr
 import mpmath
 import numpy as np
 import pytest
+import scipy.linalg
 from helpers import MANIFOLDS, directions, points
 
 import rgen
@@ -18,8 +19,7 @@ import rgen
 N = 16
 
 every_manifold = pytest.mark.parametrize("name", MANIFOLDS)
-# Where the cut locus is one distance away in every direction, pi. SO(4) is not meant
-# for its cut locus.
+# Where the cut locus is one distance away in every direction, pi.
 at_pi = pytest.mark.parametrize(
     "name", ["Sphere(1)", "Sphere(2)", "Sphere(5)", "SO(2)", "SO(3)"]
 )
@@ -279,6 +279,58 @@ def test_exact_antipodes(dtype, eps):
         assert all(jnp.all(jnp.isfinite(slope)) for slope in slopes)
 
 
+@pytest.mark.parametrize("n", [4, 5, 6])
+def test_logarithms_on_the_cut_locus_of_rotations(n, dtype, eps):
+    """Of rotations by known angles: at and near pi, near one another, and zero."""
+    manifold, rng = rgen.SpecialOrthogonal(n), np.random.default_rng(0)
+    near = [math.pi, math.pi - 1e-9, math.pi - 1e-6, math.pi - 1e-3, math.pi - 0.05]
+    choices = [*near, 1.0, 1.0 + 1e-7, 0.0, 2.5]
+    angles = rng.choice(choices, size=(48, n // 2))
+    angles[0], angles[1] = math.pi, [math.pi] + [0.0] * (n // 2 - 1)
+    frames = np.linalg.qr(rng.normal(size=(48, n, n)))[0]
+    # Along the axes, too: -I, and diag(-1, -1, 1, 1).
+    frames[:2] = np.eye(n)
+    generators = np.zeros((48, n, n))
+    for i in range(n // 2):
+        generators[:, 2 * i + 1, 2 * i] = angles[:, i]
+    generators = generators - generators.swapaxes(1, 2)
+    turns = np.array([scipy.linalg.expm(g) for g in generators])
+    x = np.asarray(points(manifold, jr.key(0), 48), float)
+    x = np.linalg.qr(x)[0] * np.sign(np.sum(np.linalg.qr(x)[0] * x, 1, keepdims=True))
+    y = x @ frames @ turns @ frames.swapaxes(1, 2)
+    x, y = jnp.asarray(x, dtype), jnp.asarray(y, dtype)
+    dist, end, slopes = cut_locus_of_rotations(manifold, x, y)
+    # Matrices of size 6 are rounded twice here, and multiplied some thirty times.
+    wanted = np.sqrt((angles**2).sum(1))
+    np.testing.assert_allclose(dist, wanted, atol=100 * eps)
+    np.testing.assert_allclose(end, y, atol=100 * eps)
+    assert all(jnp.all(jnp.isfinite(slope)) for slope in slopes)
+
+
+@mapped
+def cut_locus_of_rotations(m, x, y):
+    slopes = jax.grad(m.dist, 1)(x, y), jax.jacfwd(m.log, 1)(x, y)
+    return m.dist(x, y), m.exp(x, m.log(x, y)), slopes
+
+
+def test_derivatives_of_the_sphere_at_its_closest_points():
+    """In float32, where the square of the distance underflows or nearly does."""
+    sphere = rgen.Sphere(2)
+    x = jnp.array([0.0, 0.0, 1.0])
+
+    @jax.jit
+    @jax.vmap
+    def at(h):
+        near, far = x + h * jnp.eye(3)[0], -x + h * jnp.eye(3)[0]
+        moved = lambda x: sphere.transport(x, far, jnp.eye(3)[1])
+        return jax.jacfwd(moved)(x), sphere.divergence(lambda y: sphere.log(x, y), near)
+
+    slopes, divergence = at(jnp.array([1e-8, 1e-10, 1e-16, 1e-20, 0.0]))
+    assert jnp.all(jnp.isfinite(slopes))
+    # The Laplacian of half the squared distance is the dimension there.
+    np.testing.assert_allclose(divergence, 2, rtol=1e-6)
+
+
 @mapped
 def with_nan(m, x, y, v):
     broken = x * jnp.nan
@@ -347,11 +399,11 @@ def test_a_long_walk_stays_on_the_manifold(name, steps):
         (lambda: rgen.Hyperbolic(2).uniform(jr.key(0)), "rgen.WrappedNormal"),
         (
             lambda: rgen.Power(rgen.Euclidean(2), 3).uniform(jr.key(0)),
-            "is not compact, so it has no uniform law",
+            "is not compact, so it has no uniform distribution",
         ),
         (
             lambda: rgen.Product(rgen.Sphere(2), rgen.Euclidean(1)).uniform(jr.key(0)),
-            "is not compact, so it has no uniform law",
+            "is not compact, so it has no uniform distribution",
         ),
         (lambda: rgen.Uniform(rgen.Hyperbolic(2)), "expected `manifold` to be compact"),
         (

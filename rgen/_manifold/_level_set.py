@@ -67,7 +67,7 @@ class AbstractLevelSet(AbstractEmbeddedManifold):
     @property
     def log_volume(self) -> float:
         if self.compact and self._is_hypersurface:
-            return _log_volume(self)
+            return _log_area(self) + self.dim / 2 * math.log(self.metric_scale)
         return super().log_volume
 
     @abc.abstractmethod
@@ -175,5 +175,5 @@ def _solve_gram(jacobian: Array, value: Array) -> Array:
 
 
 @functools.cache
-def _log_volume(manifold: AbstractLevelSet) -> float:
+def _log_area(manifold: AbstractLevelSet) -> float:
     return log_area(manifold)
