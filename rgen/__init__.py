@@ -105,6 +105,7 @@ from ._solver import (
     GeodesicInterpolation as GeodesicInterpolation,
     GeodesicRandomWalk as GeodesicRandomWalk,
     NoiseTerm as NoiseTerm,
+    ProjectionRetraction as ProjectionRetraction,
 )
 from ._term import (
     density_term as density_term,
