@@ -12,7 +12,7 @@ import pytest
 import scipy.interpolate
 import scipy.stats
 from helpers import sphere_rule
-from rgen._heat_kernel import _special_orthogonal, _sphere
+from rgen._kernel import _special_orthogonal, _sphere
 
 import rgen
 
@@ -216,7 +216,7 @@ def test_both_branches_agree_at_the_switch(dim, dtype):
             jax.vmap(f)(r)
             for f in (
                 lambda r: _sphere._early(dim, r, math.pi - r, t),
-                lambda r: _sphere._late(dim, r, t, switch),
+                lambda r: _sphere._late(dim, r, t),
             )
         )
         np.testing.assert_allclose(early[0], late[0], atol=tolerance)

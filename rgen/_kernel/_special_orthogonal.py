@@ -9,8 +9,8 @@ from .._manifold import SpecialOrthogonal
 from .._numerics import safe_norm
 from .._typing import Key, Point, Scalar, Tangent, typed
 from ._base import AbstractKernel, heat_kernel, positive_variance
-from ._contour import hankel_loop
-from ._radial import radial_draw, radial_table
+from ._contour import NodeValues, Reals, array_module, contour_integral
+from ._radial import radial_sample, radial_table
 from ._series import rotation_series
 from ._series_kernel import AbstractSeriesKernel
 
@@ -66,28 +66,28 @@ class SpecialOrthogonalHeatKernel(AbstractSeriesKernel):
     def log_prob(self, x0: Point, x: Point, v: Scalar) -> Scalar:
         self.manifold._check_shapes("log_prob", x0=x0, x=x)
         v = positive_variance("SpecialOrthogonalHeatKernel.log_prob", v)
-        angle, rest, _ = rotation_polar(x0, x)
-        return _radial(angle, rest, v)[0]
+        angle, supplement, _ = rotation_polar(x0, x)
+        return _radial(angle, supplement, v)[0]
 
     @typed
     def score(self, x0: Point, x: Point, v: Scalar) -> Tangent:
         self.manifold._check_shapes("score", x0=x0, x=x)
         v = positive_variance("SpecialOrthogonalHeatKernel.score", v)
-        angle, rest, gradient = rotation_polar(x0, x)
-        return _radial(angle, rest, v)[1] * gradient
+        angle, supplement, gradient = rotation_polar(x0, x)
+        return _radial(angle, supplement, v)[1] * gradient
 
     @typed
     def sample(self, x0: Point, v: Scalar, key: Key) -> Point:
         self.manifold._check_shapes("sample", x0=x0)
         v = positive_variance("SpecialOrthogonalHeatKernel.sample", v)
-        return radial_draw(self.manifold, _table(), x0, v, key)
+        return radial_sample(self.manifold, _table(), x0, v, key)
 
     @typed
     def series(
         self, terms: int, x0: Point, x: Point, v: Scalar
     ) -> tuple[Array, Tangent]:
         angle, _, gradient = rotation_polar(x0, x)
-        total, slope = rotation_series(terms, jnp.cos(angle), v)
+        total, slope = rotation_series(terms, angle, v)
         return total, slope * gradient
 
 
@@ -106,8 +106,8 @@ def rotation_polar(
     near = x - x0
     # x0^T x, less an identity that the skew-symmetric part does not see: nothing
     # cancels where the two rotations are close.
-    turn = jnp.matmul(x0.T, near, precision="highest")
-    skew = (turn - turn.T) / 2
+    relative = jnp.matmul(x0.T, near, precision="highest")
+    skew = (relative - relative.T) / 2
     sin = safe_norm(skew) / math.sqrt(2)
     cos = 1 - jnp.sum(near * near) / 4
     gradient = -jnp.matmul(x, skew, precision="highest")
@@ -118,30 +118,35 @@ _SWITCH = 1.0
 _TERMS = 10
 
 
-def _radial(angle: Scalar, rest: Scalar, v: Scalar) -> tuple[Scalar, Scalar]:
+def _radial(angle: Reals, supplement: Reals, v: Reals) -> tuple[Reals, Reals]:
     r"""$\log p_v$ and its derivative by $\cos\omega$."""
-    early, early_slope = _early(angle, rest, jnp.minimum(v, _SWITCH))
-    late, late_slope = _late(angle, jnp.maximum(v, _SWITCH))
-    pick = lambda a, b: jnp.where(v < _SWITCH, a, b)
+    xp = array_module(v)
+    early, early_slope = _early(angle, supplement, xp.minimum(v, _SWITCH))
+    late, late_slope = _late(angle, xp.maximum(v, _SWITCH))
+    pick = lambda a, b: xp.where(v < _SWITCH, a, b)
     return pick(early, late), pick(early_slope, late_slope)
 
 
-def _early(angle: Scalar, rest: Scalar, v: Scalar) -> tuple[Scalar, Scalar]:
-    loop = hankel_loop(1.0, angle, rest, v)
-    f = loop.root * loop.root * loop.cos_half
-    total = loop.integrate(f)
-    slope = loop.integrate(f * loop.root * loop.root) / total / v
-    log_prob = jnp.log(total) + v / 8 - 1.5 * jnp.log(2 * math.pi * v)
+def _early(angle: Reals, supplement: Reals, v: Reals) -> tuple[Reals, Reals]:
+    xp = array_module(v)
+    log_total, slope = contour_integral(1.0, angle, supplement, v, _cos_half)
+    log_prob = log_total + v / 8 - 1.5 * xp.log(2 * math.pi * v)
     return log_prob - angle * angle / (2 * v), slope
 
 
-def _late(angle: Scalar, v: Scalar) -> tuple[Scalar, Scalar]:
-    total, slope = rotation_series(_TERMS, jnp.cos(angle), v)
-    return jnp.log(total) - math.log(8 * math.pi**2), slope / total
+def _cos_half(
+    r: Reals, supplement: Reals, s: NodeValues, step: NodeValues
+) -> NodeValues:
+    return array_module(s).sin((supplement - step) / 2)
+
+
+def _late(angle: Reals, v: Reals) -> tuple[Reals, Reals]:
+    total, slope = rotation_series(_TERMS, angle, v)
+    return array_module(v).log(total) - math.log(8 * math.pi**2), slope / total
 
 
 @functools.lru_cache
-def _table() -> Float[np.ndarray, "times radii"]:
-    log_prob = lambda angle, rest, v: _radial(angle, rest, v)[0]
-    log_area = lambda angle, rest: 2 * jnp.log(jnp.sin(angle / 2))
-    return radial_table(3, log_prob, log_area, last_time=20.0)
+def _table() -> Float[np.ndarray, "variances radii"]:
+    log_prob = lambda angle, supplement, v: _radial(angle, supplement, v)[0]
+    log_area = lambda angle, supplement: 2 * np.log(np.sin(angle / 2))
+    return radial_table(3, log_prob, log_area, last_variance=20.0, codimension=1)

@@ -9,9 +9,9 @@ from .._manifold import Sphere
 from .._numerics import safe_norm
 from .._typing import Key, Point, Scalar, Tangent, typed
 from ._base import heat_kernel, positive_variance
-from ._contour import hankel_loop
-from ._radial import radial_draw, radial_table
-from ._series import sphere_series, sphere_series_slope, sphere_terms
+from ._contour import NodeValues, Reals, array_module, contour_integral
+from ._radial import radial_sample, radial_table
+from ._series import sphere_series, sphere_terms
 from ._series_kernel import AbstractSeriesKernel
 
 
@@ -57,15 +57,15 @@ class SphereHeatKernel(AbstractSeriesKernel):
     def log_prob(self, x0: Point, x: Point, v: Scalar) -> Scalar:
         self.manifold._check_shapes("log_prob", x0=x0, x=x)
         v = positive_variance("SphereHeatKernel.log_prob", v)
-        r, rest, _ = polar(self.manifold, x0, x)
-        return _radial(self.manifold.dim, r, rest, v)[0]
+        r, supplement, _ = polar(self.manifold, x0, x)
+        return _radial(self.manifold.dim, r, supplement, v)[0]
 
     @typed
     def score(self, x0: Point, x: Point, v: Scalar) -> Tangent:
         self.manifold._check_shapes("score", x0=x0, x=x)
         v = positive_variance("SphereHeatKernel.score", v)
-        r, rest, gradient = polar(self.manifold, x0, x)
-        return _radial(self.manifold.dim, r, rest, v)[1] * gradient
+        r, supplement, gradient = polar(self.manifold, x0, x)
+        return _radial(self.manifold.dim, r, supplement, v)[1] * gradient
 
     @typed
     def sample(self, x0: Point, v: Scalar, key: Key) -> Point:
@@ -74,15 +74,14 @@ class SphereHeatKernel(AbstractSeriesKernel):
         if self.manifold.dim == 1:
             noise = self.manifold.tangent_noise(x0, key)
             return self.manifold.exp(x0, jnp.sqrt(v) * noise)
-        return radial_draw(self.manifold, _table(self.manifold.dim), x0, v, key)
+        return radial_sample(self.manifold, _table(self.manifold.dim), x0, v, key)
 
     @typed
     def series(
         self, terms: int, x0: Point, x: Point, v: Scalar
     ) -> tuple[Array, Tangent]:
         r, _, gradient = polar(self.manifold, x0, x)
-        total = sphere_series(self.manifold.dim, terms, jnp.cos(r), v)
-        slope = sphere_series_slope(self.manifold.dim, terms, jnp.cos(r), v)
+        total, slope = sphere_series(self.manifold.dim, terms, r, v)
         return total, slope * gradient
 
 
@@ -98,36 +97,46 @@ def polar(manifold: Sphere, x0: Point, x: Point) -> tuple[Scalar, Scalar, Tangen
     return jnp.arctan2(sin, cos), jnp.arctan2(sin, -cos), gradient
 
 
-def _radial(dim: int, r: Scalar, rest: Scalar, v: Scalar) -> tuple[Scalar, Scalar]:
+def _radial(dim: int, r: Reals, supplement: Reals, v: Reals) -> tuple[Reals, Reals]:
     r"""$\log p_v$ and its derivative by $\cos r$."""
-    switch = min(1.0, 5 / dim)
-    early, early_slope = _early(dim, r, rest, jnp.minimum(v, switch))
-    late, late_slope = _late(dim, r, jnp.maximum(v, switch), switch)
-    pick = lambda a, b: jnp.where(v < switch, a, b)
+    xp, switch = array_module(v), _switch(dim)
+    early, early_slope = _early(dim, r, supplement, xp.minimum(v, switch))
+    late, late_slope = _late(dim, r, xp.maximum(v, switch))
+    pick = lambda a, b: xp.where(v < switch, a, b)
     return pick(early, late), pick(early_slope, late_slope)
 
 
-def _early(dim: int, r: Scalar, rest: Scalar, v: Scalar) -> tuple[Scalar, Scalar]:
-    power = (dim - 1) / 2 if dim > 1 else 1.0
-    loop = hankel_loop(power, r, rest, v)
-    f = loop.root ** int(2 * power)
-    if dim == 1:
-        f = f * loop.sin / loop.s
-    total = loop.integrate(f)
-    slope = power * loop.integrate(f * loop.root * loop.root) / total / v
-    log_prob = math.lgamma(power) + jnp.log(total) + (dim - 1) ** 2 / 8 * v
-    return log_prob - dim / 2 * jnp.log(2 * math.pi * v) - r * r / (2 * v), slope
+def _switch(dim: int) -> float:
+    """From this variance on the terms of the series do not cancel: the first one is
+    at most .8 in high dimension, and 1.1 on the sphere of dimension 2."""
+    return min(1.0, max(5 / dim, 2 / dim * math.log(1.25 * (dim + 1))))
 
 
-def _late(dim: int, r: Scalar, v: Scalar, first: float) -> tuple[Scalar, Scalar]:
-    terms, cos = sphere_terms(dim, first), jnp.cos(r)
-    total = sphere_series(dim, terms, cos, v)
-    slope = sphere_series_slope(dim, terms, cos, v) / total
-    return jnp.log(total) - Sphere(dim).log_volume, slope
+def _early(dim: int, r: Reals, supplement: Reals, v: Reals) -> tuple[Reals, Reals]:
+    xp = array_module(v)
+    power, numerator = ((dim - 1) / 2, None) if dim > 1 else (1.0, _sinc)
+    log_total, slope = contour_integral(power, r, supplement, v, numerator)
+    log_prob = log_total + (dim - 1) ** 2 / 8 * v - r * r / (2 * v)
+    return log_prob - dim / 2 * xp.log(2 * math.pi * v), slope
+
+
+def _sinc(r: Reals, supplement: Reals, s: NodeValues, step: NodeValues) -> NodeValues:
+    xp = array_module(s)
+    return xp.sin(xp.where(r < supplement, r + step, supplement - step)) / s
+
+
+def _late(dim: int, r: Reals, v: Reals) -> tuple[Reals, Reals]:
+    terms = sphere_terms(dim, _switch(dim))
+    total, slope = sphere_series(dim, terms, r, v)
+    return array_module(v).log(total) - Sphere(dim).log_volume, slope / total
 
 
 @functools.lru_cache
-def _table(dim: int) -> Float[np.ndarray, "times radii"]:
-    log_prob = lambda r, rest, v: _radial(dim, r, rest, v)[0]
-    log_area = lambda r, rest: (dim - 1) * jnp.log(jnp.sin(jnp.minimum(r, rest)))
-    return radial_table(dim, log_prob, log_area, last_time=40 / dim)
+def _table(dim: int) -> Float[np.ndarray, "variances radii"]:
+    log_prob = lambda r, supplement, v: _radial(dim, r, supplement, v)[0]
+    log_area = lambda r, supplement: (
+        (dim - 1) * np.log(np.sin(np.minimum(r, supplement)))
+    )
+    return radial_table(
+        dim, log_prob, log_area, last_variance=40 / dim, codimension=dim
+    )
