@@ -12,9 +12,9 @@ import pytest
 import scipy.interpolate
 import scipy.stats
 from helpers import sphere_rule
-from rgen._kernel import _special_orthogonal, _sphere
 
 import rgen
+from rgen._kernel import _special_orthogonal, _sphere
 
 
 EXACT = [
@@ -460,7 +460,7 @@ def test_times_that_are_not_positive(manifold):
             lambda t: kernel.sample(x0, t, jr.key(0)),
         ]
         for call in calls:
-            with pytest.raises(ValueError, match="`t` to be positive"):
+            with pytest.raises(ValueError, match="`v` to be positive"):
                 call(jnp.array(t))
             assert jnp.all(jnp.isnan(jax.jit(call)(jnp.array(t))))
 
