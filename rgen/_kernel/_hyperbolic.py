@@ -21,7 +21,7 @@ from ._base import AbstractKernel, heat_kernel, positive_variance
 
 class HyperbolicHeatKernel(AbstractKernel):
     r"""The heat kernel of $\mathbb H^2$ and $\mathbb H^3$, exact to rounding at every
-    time and distance. With $r = d(x_0, x)$ it is
+    variance and distance. With $r = d(x_0, x)$ it is
 
     $$p_v = (2\pi v)^{-3/2}\, \frac{r}{\sinh r}\, e^{-v/2 - r^2/2v}$$
 
@@ -34,10 +34,10 @@ class HyperbolicHeatKernel(AbstractKernel):
     The substitution $s^2 = r^2 + 2 v y^2$ makes its integrand even, analytic and
     positive, and the trapezoidal rule converges exponentially.
 
-    Draws are exact. In dimension 3 the radius is that of a normal vector of $\mathbb
+    Samples are exact. In dimension 3 the radius is that of a normal vector of $\mathbb
     R^3$ with variance $v$ and mean $v e_1$ (Rogers and Pitman, *Markov functions*,
     1981). In dimension 2, McKean's integral is a mixture: its $s$ is the same with mean
-    $\frac t2 e_1$, and given $s$, $\sinh(r/2) = \sqrt{1 - u^2} \sinh(s/2)$ with a
+    $\frac v2 e_1$, and given $s$, $\sinh(r/2) = \sqrt{1 - u^2} \sinh(s/2)$ with a
     uniform $u$.
 
     **Arguments:**
@@ -61,8 +61,8 @@ class HyperbolicHeatKernel(AbstractKernel):
         v = positive_variance("HyperbolicHeatKernel.log_prob", v)
         w = translate(-x0, x)
         sq = jnp.sum(w * w)
-        law = _log_prob_2 if self.manifold.dim == 2 else _log_prob_3
-        return law(sq, v) - sq / (2 * v)
+        log_prob = _log_prob_2 if self.manifold.dim == 2 else _log_prob_3
+        return log_prob(sq, v) - sq / (2 * v)
 
     @typed
     def score(self, x0: Point, x: Point, v: Scalar) -> Tangent:
@@ -164,8 +164,9 @@ def _shifted_radius(v: Scalar, mean: Scalar, key: Key) -> Scalar:
 def _mix(s: Scalar, key: Key) -> Scalar:
     """The `r` with sinh(r/2) = sqrt(1 - u^2) sinh(s/2)."""
     tiny = float(jnp.finfo(s.dtype).tiny)
-    rest = jr.uniform(key, (), s.dtype, minval=tiny)
-    share = jnp.sqrt(rest * (2 - rest))
+    # 1 - u
+    below = jr.uniform(key, (), s.dtype, minval=tiny)
+    share = jnp.sqrt(below * (2 - below))
     close = s < 10
     near = 2 * jnp.arcsinh(share * jnp.sinh(jnp.where(close, s, 0) / 2))
     far = share * -jnp.expm1(-s) / 2

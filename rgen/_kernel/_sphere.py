@@ -17,34 +17,40 @@ from ._series_kernel import AbstractSeriesKernel
 
 @heat_kernel.register(Sphere)
 class SphereHeatKernel(AbstractSeriesKernel):
-    r"""The heat kernel of $S^d$ for every $d \ge 1$, accurate to rounding at every time
-    and distance: with the distance $r$ and $a = (d-1)/2$,
+    r"""The heat kernel of $S^d$ for every $d \ge 1$, exact to rounding: with the
+    distance $r$ and $a = (d-1)/2$,
 
     $$p_v = \frac{1}{\mathrm{vol}(S^d)} \sum_{l \ge 0} e^{-l(l+d-1)v/2}\,
     \frac{2l+d-1}{d-1}\, C_l^{(a)}(\cos r)$$
 
-    summed as it stands at large $v$. From $v = \min(1, 5/d)$ down, where the terms of
-    the series cancel, it is computed as
+    summed as it stands at large $v$. At small $v$, where the terms of the series cancel
+    ($v < 1$ for $d \le 5$, $v < \frac2d \log\frac{5(d+1)}4$ in high dimension), it is
 
     $$p_v = \frac{e^{a^2 v/2 - r^2/2v}}{(2\pi v)^{d/2}}\,
     \frac{\Gamma(a)}{2\pi i} \int e^{-\zeta}
     \left(\frac{v}{\cos s - \cos r}\right)^a \mathrm d\zeta,
     \qquad s^2 = r^2 + 2v\zeta,$$
 
-    around the positive real axis, on 8 nodes in float32 and 18 in float64; for $d = 1$
-    with $\sin s / s$ in the integrand and $a + 1$ for the power. Of the score
+    around the positive real axis, on 9 nodes in float32 and 18 in float64; for $d = 1$
+    with $\sin s / s$ in the integrand and $a + 1$ for the power. The score is
 
     $$\nabla_x \log p_v = \frac{\mathrm d \log p_v}{\mathrm d \cos r}\,
-    (x_0 - \langle x_0, x\rangle x),$$
+    (x_0 - \langle x_0, x\rangle x).$$
 
-    the first factor is $2\pi e^{-dt/2}$ times the ratio of the kernels in dimensions
+    The first factor is $2\pi e^{-dv/2}$ times the ratio of the kernels in dimensions
     $d + 2$ and $d$, both positive, and nothing is singular or cancels at $x_0$ or at
     its antipode.
 
-    Draws are exact: the direction is uniform, and the distance comes from a table of
+    Against values with 50 digits, for $d$ from 1 to 511, $v$ from $10^{-6}$ to 50 and
+    $r$ from 0 to $\pi$, the relative error of the score is below 6e-6 in float32 and
+    1e-12 in float64 (where the score is above $10^{-3}$), and the error of the
+    logarithm below 3e-6 and 1e-12 of its largest term
+    (`python -m benchmarks.accuracy`).
+
+    The direction of a sample is uniform, and its distance comes from a table of
     quantiles with a relative error under 1e-4, or 1e-3 in the one in $10^5$ that end
-    close to the antipode at $v < 1$. The table is built at the first call, in seconds.
-    On the circle a draw is a wrapped normal.
+    closest to the antipode. The table is built at the first call, in tenths of a
+    second. On the circle a sample is a wrapped normal.
 
     **Arguments:**
 
