@@ -37,7 +37,7 @@ class SpecialOrthogonalHeatKernel(AbstractSeriesKernel):
 
     around the positive real axis, on 9 nodes in float32 and 18 in float64. The score is
     $\mathrm d \log p_v / \mathrm d \cos\omega$ times the gradient of $\cos\omega$. Its
-    relative error is below 5e-6 in float32 and 1e-12 in float64, where it is above
+    relative error is below 1e-5 in float32 and 1e-12 in float64, where it is above
     $10^{-3}$ (`python -m benchmarks.accuracy`).
 
     The entries of a matrix determine $\pi - \omega$ to their rounding error and no

@@ -42,7 +42,7 @@ class SphereHeatKernel(AbstractSeriesKernel):
     its antipode.
 
     Against values with 50 digits, for $d$ from 1 to 511, $v$ from $10^{-6}$ to 50 and
-    $r$ from 0 to $\pi$, the relative error of the score is below 6e-6 in float32 and
+    $r$ from 0 to $\pi$, the relative error of the score is below 1e-5 in float32 and
     1e-12 in float64 (where the score is above $10^{-3}$), and the error of the
     logarithm below 3e-6 and 1e-12 of its largest term
     (`python -m benchmarks.accuracy`).
