@@ -45,8 +45,10 @@ def ellipsoid_area(a, b, c):
 @pytest.mark.parametrize(
     ("manifold", "area", "rtol"),
     [
-        (surfaces.TorusOfRevolution(), TORUS_AREA, 1e-3),
-        (surfaces.Ellipsoid(), ellipsoid_area(1, 0.8, 0.6), 1e-3),
+        # 65536 lines, whose numbers of points have a deviation of about their mean,
+        # from a sequence that is spread evenly: half of what random ones err by.
+        (surfaces.TorusOfRevolution(), TORUS_AREA, 5e-3),
+        (surfaces.Ellipsoid(), ellipsoid_area(1, 0.8, 0.6), 5e-3),
         (surfaces.AngleTorus(), TORUS_AREA, 1e-6),
     ],
 )

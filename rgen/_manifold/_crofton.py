@@ -47,8 +47,8 @@ def uniform_on_hypersurface(surface: Any, key: Key) -> Point:
 
 
 def log_area(surface: Any) -> float:
-    """The logarithm of the area: in the mean, a line that meets the ball of radius
-    `surface.radius` meets its boundary twice."""
+    """The logarithm of the area: a line that meets a ball meets its boundary twice, and
+    what is in it in proportion to the areas."""
     from scipy.stats import norm, qmc
 
     size = math.prod(surface.point_shape)
@@ -58,14 +58,20 @@ def log_area(surface: Any) -> float:
     def count(line: tuple[Array, Array]) -> Array:
         normal, uniform = line
         points = _line(surface, normal[:size], normal[size:], uniform)
-        return jnp.sum(_changes(surface, points))
+        values = jax.vmap(surface._constraint)(points)[:, 0]
+        return jnp.sum(_signs_change(values)) + 2 * jnp.sum(_grazes(values))
 
     with jax.ensure_compile_time_eval():
         lines = jnp.asarray(normals), jnp.asarray(numbers[:, -1])
         counts = jax.jit(lambda x: jax.lax.map(count, x, batch_size=1024))(lines)
         mean = float(np.mean(np.asarray(counts)))
-    boundary = log_sphere_volume(size - 1) + (size - 1) * math.log(surface.radius)
+    boundary = log_sphere_volume(size - 1) + (size - 1) * math.log(_reach(surface))
     return math.log(mean / 2) + boundary
+
+
+def _reach(surface: Any) -> float:
+    # A little more than asked for, so that no line ends on the surface.
+    return 1.01 * surface.radius
 
 
 def _line(surface: Any, along: Array, across: Array, uniform: Array) -> Array:
@@ -77,14 +83,30 @@ def _line(surface: Any, along: Array, across: Array, uniform: Array) -> Array:
     offset = uniform ** (1 / (size - 1)) / jnp.linalg.norm(across) * across
     half = jnp.sqrt(jnp.maximum(1 - jnp.sum(offset**2), 0))
     steps = half * jnp.linspace(-1, 1, _PIECES + 1, dtype=along.dtype)
-    points = surface.radius * (offset + steps[:, None] * along)
+    points = _reach(surface) * (offset + steps[:, None] * along)
     return points.reshape(-1, *surface.point_shape)
 
 
 def _changes(surface: Any, points: Array) -> Array:
     """Between which points in a row the sign of the constraint changes."""
-    inside = jax.vmap(surface._constraint)(points)[:, 0] > 0
-    return inside[1:] != inside[:-1]
+    return _signs_change(jax.vmap(surface._constraint)(points)[:, 0])
+
+
+def _signs_change(values: Array) -> Array:
+    return (values[1:] > 0) != (values[:-1] > 0)
+
+
+def _grazes(values: Array) -> Array:
+    """Where three values of one sign in a row have a parabola that reaches the other
+    sign between them: two roots that no change of sign shows."""
+    changes = _signs_change(values)
+    left, middle, right = values[:-2], values[1:-1], values[2:]
+    bend, slope = left - 2 * middle + right, right - left
+    bends = jnp.where(bend == 0, 1, bend)
+    lowest = middle - slope**2 / (8 * bends)
+    inside = (bend != 0) & (jnp.abs(slope) < jnp.abs(bend))
+    across = (lowest > 0) != (middle > 0)
+    return ~changes[:-1] & ~changes[1:] & inside & across
 
 
 def _bisect(surface: Any, low: Point, high: Point) -> Point:

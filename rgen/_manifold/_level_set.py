@@ -46,7 +46,7 @@ class AbstractLevelSet(AbstractEmbeddedManifold):
     sampled by random lines, each point in which a line meets the surface being equally
     likely (Cauchy and Crofton): exactly, up to pairs of points on one line that are
     nearer than `radius / 64`. `log_volume` comes from 65536 lines, once for each
-    manifold, and is right to about 1e-3. Write `_uniform` and `log_volume` where you
+    manifold, and is right to about 0.3 %. Write `_uniform` and `log_volume` where you
     know better, and where $c(x)$ has several entries.
     """
 
