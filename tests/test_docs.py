@@ -27,6 +27,7 @@ MODULES = [
     "rgen.datasets",
     "rgen.metrics",
     "rgen.plot",
+    "rgen.testing",
 ]
 # What a page may be told to load, by element: a link that a reader clicks is not.
 LOADING = {

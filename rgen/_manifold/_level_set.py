@@ -62,6 +62,7 @@ class AbstractLevelSet(AbstractEmbeddedManifold):
 
     @property
     def compact(self) -> bool:
+        """Whether `radius` is finite."""
         return math.isfinite(self.radius)
 
     @property

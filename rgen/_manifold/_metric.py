@@ -54,6 +54,7 @@ class AbstractMetricManifold(AbstractManifold):
 
     @property
     def compact(self) -> bool:
+        """Whether every coordinate has a period."""
         return all(map(math.isfinite, self.periods))
 
     @property
