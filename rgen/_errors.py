@@ -6,6 +6,7 @@ from typing import Any
 
 import equinox as eqx
 import jax
+import jax.numpy as jnp
 import numpy as np
 from jax.core import Tracer
 from jaxtyping import Array
@@ -17,12 +18,19 @@ def require(
     ok: BoolScalar, value: Floating[Array, "..."], what: str
 ) -> Floating[Array, "..."]:
     """Returns `value`. Where `ok` is false it raises a `ValueError` that says `what`
-    and the value; where `ok` is traced, an error at run time that says `what`."""
+    and the value; where `ok` is traced, an error at run time that says `what`. Inside
+    of `jax.shard_map`, where a device cannot raise one, the value becomes NaN."""
+    if _in_shard_map(value):
+        return jnp.where(ok, value, jnp.nan)
     if isinstance(ok, Tracer):
         return eqx.error_if(value, ~ok, f"{what}.")
     if not ok:
         raise ValueError(f"{what}, got {value}.")
     return value
+
+
+def _in_shard_map(x: Array) -> bool:
+    return bool(jax.typeof(x).sharding.mesh.manual_axes)
 
 
 def leading_axis(

@@ -66,6 +66,19 @@ def test_to_degrees_pole():
     assert jnp.all(jnp.isfinite(jax.jacobian(datasets.to_degrees)(poles[0])[1]))
 
 
+@pytest.mark.parametrize("x64", [False, True])
+def test_to_degrees_near_a_pole(x64):
+    with jax.enable_x64(x64):
+        # Through the conversion, and with zeros of either sign.
+        poles = datasets.to_unit(jnp.array([0.0, 120.0, 50.0]), jnp.array([90.0] * 3))
+        poles = jnp.concatenate([poles, jnp.array([[-0.0, 0, 1], [-0.0, -0.0, -1]])])
+        np.testing.assert_array_equal(datasets.to_degrees(poles)[0], 0)
+        # A few metres off it is a direction.
+        x = datasets.to_unit(jnp.array([-130.0]), jnp.array([89.9999]))
+        np.testing.assert_allclose(datasets.to_degrees(x)[0], -130, atol=2.0)
+    assert jnp.isnan(datasets.to_degrees(jnp.full(3, jnp.nan))[0])
+
+
 def test_to_unit_swapped():
     with pytest.raises(ValueError, match=r"entry 1 is 120\.0.*Longitude comes first"):
         datasets.to_unit(jnp.array([10.0, 20.0]), jnp.array([-30.0, 120.0]))
@@ -243,6 +256,22 @@ def test_random_split_of_matrices():
     assert train.shape == test.shape == (5, 3, 3)
 
 
+def test_points_and_labels():
+    x, labels = np.asarray(_uniform(20)), np.arange(20)
+    parts = datasets.random_split(jr.key(1), (x, labels), (0.5, 0.5))
+    assert [part[1].shape for part in parts] == [(10,), (10,)]
+    batch = datasets.minibatch(jr.key(2), {"x": x, "labels": labels}, 7)
+    for rows, which in (*parts, (batch["x"], batch["labels"])):
+        np.testing.assert_array_equal(rows, x[np.asarray(which)])
+        assert which.dtype == jnp.int32
+    # The same rows as of the points alone.
+    alone = datasets.minibatch(jr.key(2), x, 7)
+    np.testing.assert_array_equal(batch["x"], alone)
+    for split in (datasets.random_split, lambda *a: datasets.minibatch(*a, 3)):
+        with pytest.raises(ValueError, match="`x` to have a leading axis of one"):
+            split(jr.key(0), (x, labels[:5]))
+
+
 @pytest.mark.parametrize("split", [datasets.random_split, datasets.cell_split])
 @pytest.mark.parametrize("fractions", [(0.8, 0.1), (1.1, -0.1), (1.0, 0.0), ()])
 def test_fractions(split, fractions):
@@ -262,6 +291,26 @@ def test_distinct():
     longitude = jnp.array([10.0, 10.0, 10.0001, 10.002, 180.0, -180.0])
     x = datasets.to_unit(longitude, jnp.array([20.0] * 6))
     np.testing.assert_array_equal(datasets.distinct(x), x[np.array([0, 3, 4])])
+
+
+def test_distinct_at_the_poles():
+    # At a pole every longitude is one point, and 1.6 m off it still is within 50 m of
+    # the others; 100 m off it is not.
+    off = 90 - np.rad2deg(np.array([0, 0, 0.0016, 0.1]) / _RADIUS)
+    longitude = jnp.array([0.0, 90.0, -140.0, 20.0])
+    x = datasets.to_unit(longitude, jnp.asarray(off, jnp.float32))
+    # In float32 a latitude near 90 degrees is rounded to a metre.
+    x = jnp.concatenate([x, -x])
+    np.testing.assert_array_equal(datasets.distinct(x), x[np.array([0, 3, 4, 7])])
+
+
+def test_distinct_keeps_rows_by_their_distance():
+    # A row 40 m after one that goes is kept, for it is 80 m from the one that stays.
+    steps = np.rad2deg(np.array([0, 0.04, 0.08, 0.08]) / _RADIUS)
+    with jax.enable_x64(True):
+        x = datasets.to_unit(jnp.asarray(steps), jnp.zeros(4))
+        np.testing.assert_array_equal(datasets.distinct(x), x[np.array([0, 2])])
+        assert len(datasets.distinct(np.asarray(x))) == 2
 
 
 def test_cells():
@@ -327,7 +376,7 @@ def test_minibatch_size(size):
         (lambda x: x[0], r"of shape \(n, 3\), got shape \(3,\)"),
         (lambda x: x[:, :2], r"of shape \(n, 3\), got shape \(5, 2\)"),
         (lambda x: x[:0], "at least one row"),
-        (lambda x: x.astype(int), "float32 or float64, got int32"),
+        (lambda x: x.astype(complex), "float32 or float64, got complex64"),
         (lambda x: x.astype(jnp.float16), "float32 or float64, got float16"),
         (lambda x: x.at[3, 1].set(jnp.nan), "1 of 5 rows hold a NaN .* row 3: "),
         (lambda x: x.at[2, 0].set(jnp.inf), "1 of 5 rows hold a NaN .* row 2: "),

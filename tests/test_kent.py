@@ -261,7 +261,7 @@ def test_fit_of_opposite_points():
     assert jnp.all(jnp.isfinite(log_probs(fit, x)))
 
 
-def test_variances_are_no_less_than_the_resolution(two_bumps):
+def test_variances_are_no_less_than_the_smallest(two_bumps):
     _, x = two_bumps
     fit = fit_kent_mixture(x[:500], x[500:600], 0.1, [3], jr.key(1))
     kent = fit.components
@@ -278,7 +278,7 @@ def test_copies_of_one_point_have_a_density():
 
 def test_fit_refuses(two_bumps):
     _, x = two_bumps
-    with pytest.raises(ValueError, match="`resolution`"):
+    with pytest.raises(ValueError, match="`min_variance`"):
         fit_kent_mixture(x, x, 0.0, [1], jr.key(0))
     for sizes in ([], [0], [7000]):
         with pytest.raises(ValueError, match="`sizes`"):

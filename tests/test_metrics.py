@@ -54,7 +54,7 @@ def test_squared_mmd_is_the_mean_over_pairs(name):
     assert float(found) == pytest.approx(expected, rel=1e-3, abs=1e-5)
 
 
-def test_squared_mmd_is_the_distance_of_the_blurred_densities():
+def test_squared_mmd_is_the_distance_of_the_convolved_densities():
     """On the circle, of two wrapped normals: sums over Fourier modes."""
     circle, scale, t, n = rgen.Torus(1), 0.3, 0.1, 1000
     means = 0.0, 1.0
@@ -69,15 +69,32 @@ def test_squared_mmd_is_the_distance_of_the_blurred_densities():
     found = float(rgen.metrics.squared_mmd(circle, x, y, t))
     # The estimate is, to first order, twice the difference of the means of the witness
     # p_t * (P - Q), whose modes are these.
-    waves = lambda mean: np.cos(np.outer(np.asarray(x[:, 0]) - mean, k))
+    modes_at = lambda mean: np.cos(np.outer(np.asarray(x[:, 0]) - mean, k))
     modes = np.exp(-(k**2) * (scale**2 + t) / 2)
-    witness = (waves(means[0]) - waves(means[1])) @ modes / math.pi
+    witness = (modes_at(means[0]) - modes_at(means[1])) @ modes / math.pi
     error = 2 * math.sqrt(2 * np.var(witness) / n)
     assert 20 * error < expected
     assert found == pytest.approx(expected, abs=4 * error)
     # Of one law: the first order vanishes, and the second is less than 3 p_t(0) / n in
     # standard deviation, where p_t(0) = 1.3.
     assert abs(rgen.metrics.squared_mmd(circle, x, other, t)) < 4 * 3 * 1.3 / n
+
+
+def test_squared_mmd_of_points_that_repeat_in_many_dimensions():
+    # p_v(x, x) = (2 pi v)^(-d/2) is e^94 here, beyond float32; of one sample that
+    # repeats its points and one that repeats the same, the terms cancel up to 1 / n.
+    flat, v = rgen.Euclidean(64), 0.0085
+    x = jnp.repeat(jnp.eye(64)[:3], 4, axis=0)
+    assert rgen.metrics.squared_mmd(flat, x, -x, v) == jnp.inf
+    assert rgen.metrics.squared_mmd(flat, x, x, v) == -jnp.inf
+    # Where the result is within the range, so is every step to it: each point of x
+    # equals 3 of 11 others, and 4 of 12 of the other sample. An exponent of 89 is
+    # rounded by 4e-6.
+    v = 0.0098
+    log_p = -32 * math.log(2 * math.pi * v)
+    found = rgen.metrics.squared_mmd(flat, x, x, v)
+    expected = (2 * 3 / 11 - 2 * 4 / 12) * math.exp(log_p)
+    assert float(found) == pytest.approx(expected, rel=1e-4)
 
 
 @pytest.mark.parametrize(
@@ -97,7 +114,7 @@ def test_wasserstein_refuses(x, y, message):
     ("x", "t", "message"),
     [
         (jnp.eye(3)[:1], 0.1, "two points or more"),
-        (jnp.eye(3), 0.0, "`t` to be positive"),
+        (jnp.eye(3), 0.0, "`v` to be positive"),
         (jnp.eye(3) * jnp.nan, 0.1, "finite"),
     ],
 )

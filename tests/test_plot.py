@@ -9,7 +9,8 @@ import numpy as np
 import pytest
 
 from rgen import datasets, plot
-from rgen._manifold._sphere import Sphere
+from rgen._manifold import Sphere
+from rgen.plot._projection._base import forward, inverse
 
 
 matplotlib = pytest.importorskip("matplotlib")
@@ -45,8 +46,8 @@ def test_round_trip(projection, x64, tolerance):
     with jax.enable_x64(x64):
         poles = jnp.array([[0, 0, 1], [0, 0, -1]], float)
         x = jnp.concatenate([poles, _uniform(1000)])
-        uv, visible = plot._forward(projection, x)
-        again = plot._inverse(projection, uv)
+        uv, visible = forward(projection, x)
+        again = inverse(projection, uv)
         assert jnp.all(jnp.isfinite(uv))
         np.testing.assert_allclose(again[visible], x[visible], rtol=0, atol=tolerance)
         inside = jnp.hypot(*(uv / jnp.array(projection.semi_axes)).T)
@@ -85,7 +86,7 @@ def test_orthographic_area():
         centre = datasets.to_unit(jnp.array(20.0), jnp.array(30.0))
         scale = _area_scales(projection, x)
         np.testing.assert_allclose(scale, jnp.abs(x @ centre), atol=1e-12)
-        _, visible = plot._forward(projection, x)
+        _, visible = forward(projection, x)
         np.testing.assert_array_equal(visible, x @ centre > 0)
 
 
@@ -102,7 +103,7 @@ def test_orthographic_area():
 )
 def test_known_places(projection, east, pole):
     x = datasets.to_unit(jnp.array([90.0, 0.0]), jnp.array([0.0, 90.0]))
-    uv, _ = plot._forward(projection, x)
+    uv, _ = forward(projection, x)
     # In float32 the pole is off by 4e-8, and the Mollweide moves it by about the power
     # 2/3 of that, 1e-5.
     np.testing.assert_allclose(uv, [east, pole], atol=1e-4)
@@ -163,6 +164,38 @@ def test_density_of_another_grid(ax):
     values = jnp.zeros(len(plot.grid(projection, 20)))
     with pytest.raises(ValueError, match=r"Evaluate it on rgen\.plot\.grid\("):
         plot.density(ax, projection, values, 30)
+
+
+def test_density_with_values_that_are_not_finite(ax):
+    projection = plot.Orthographic()
+    x = plot.grid(projection, 21)
+    values = x[:, 2].at[jnp.array([3, 200])].set(jnp.inf).at[100].set(jnp.nan)
+    values = values.at[50].set(-jnp.inf)
+    image = plot.density(ax, projection, values, 21, span=1.5)
+    # The rest is as it was.
+    other = plot.density(ax, projection, x[:, 2], 21, span=1.5)
+    blank = np.ma.getmaskarray(image.get_array())
+    assert np.sum(blank) == np.sum(np.ma.getmaskarray(other.get_array())) + 3
+    assert image.get_clim() == pytest.approx(other.get_clim())
+    assert np.ma.min(image.get_array()) == pytest.approx(image.get_clim()[0])
+    # The two infinite ones are marked where they are.
+    (marks,) = ax.lines
+    at = jax.vmap(lambda y: projection.forward(y)[0])(x[jnp.array([3, 200])])
+    near = marks.get_xydata()[np.argsort(marks.get_ydata())]
+    # A pixel of the rim is moved onto the map.
+    np.testing.assert_allclose(near, at[np.argsort(at[:, 1])], atol=0.1)
+    with pytest.raises(ValueError, match="to have a finite value"):
+        plot.density(ax, projection, values * jnp.nan, 21)
+
+
+def test_a_map_without_pixels(ax):
+    for pixels in (0, -3):
+        with pytest.raises(ValueError, match=f"`pixels`.* at least 1, got {pixels}"):
+            plot.grid(plot.Mollweide(), pixels)
+        with pytest.raises(ValueError, match=f"`pixels`.* at least 1, got {pixels}"):
+            plot.density(ax, plot.Mollweide(), jnp.zeros(3), pixels)
+    with pytest.raises(ValueError, match="`span` in nats to be positive, got 0"):
+        plot.density(ax, plot.Mollweide(), jnp.zeros(3), 20, span=0.0)
 
 
 def test_points_on_the_near_side(ax):

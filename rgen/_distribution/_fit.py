@@ -1,7 +1,8 @@
+from typing import Any
+
 import jax
 import jax.numpy as jnp
-import numpy as np
-from jaxtyping import Array, Shaped
+from jaxtyping import Array
 
 from .._check import check_points
 from .._manifold import AbstractManifold
@@ -16,8 +17,8 @@ _MAX_STEPS = 20_000
 def check_fit(
     who: str,
     manifold: AbstractManifold,
-    train: Shaped[Array | np.ndarray, "train ..."],
-    validation: Shaped[Array | np.ndarray, "validation ..."],
+    train: Any,
+    validation: Any,
     min_variance: float,
 ) -> tuple[Floating[Array, "train ..."], Floating[Array, "validation ..."]]:
     """The points that a mixture is fitted to, having checked them and the smallest

@@ -4,15 +4,16 @@ from ._base import AbstractDistribution
 
 
 class Gibbs(AbstractDistribution):
-    r"""The law of density $p(x) \propto e^{-U(x)}$, up to its normalising constant.
+    r"""The distribution of density $p(x) \propto e^{-U(x)}$, whose normalising constant
+    is not known.
 
-    The law that Langevin dynamics
-    $\mathrm dX_t = -\tfrac12 \nabla U(X_t)\,\mathrm dt + \mathrm dB_t$ leaves
-    invariant, for a potential of which nothing else is known.
+    Langevin dynamics
+    $\mathrm dX_t = -\tfrac12 \nabla U(X_t)\,\mathrm dt + \mathrm dB_t$ leave it
+    invariant.
 
     **Arguments:**
 
-    - `manifold`: where the law lives.
+    - `manifold`: where the distribution lives.
     - `potential`: the function $U$ of one point, in nats.
     """
 
@@ -29,7 +30,7 @@ class Gibbs(AbstractDistribution):
     def sample(self, key: Key) -> Point:
         """Raises a `NotImplementedError`."""
         raise NotImplementedError(
-            "Gibbs: a potential alone does not tell how to draw from its law. Run "
-            "Langevin dynamics for long, or use a law that can be drawn from, such as "
+            "Gibbs: a potential alone does not say how to sample. Run Langevin "
+            "dynamics for long, or use a distribution that can be sampled, such as "
             "rgen.Uniform or rgen.WrappedNormal."
         )

@@ -1,12 +1,13 @@
 import math
 from collections.abc import Sequence
+from typing import Any
 
 import equinox as eqx
 import jax
 import jax.numpy as jnp
 import jax.random as jr
 import numpy as np
-from jaxtyping import Array, Shaped
+from jaxtyping import Array
 
 from .._manifold import Sphere
 from .._typing import Floating, Key, Point, Scalar, typed
@@ -23,20 +24,20 @@ _GAIN = 1e-5
 
 @typed
 def fit_kent_mixture(
-    train: Shaped[Array | np.ndarray, "train 3"],
-    validation: Shaped[Array | np.ndarray, "validation 3"],
-    resolution: float,
+    train: Any,
+    validation: Any,
+    min_variance: float,
     sizes: Sequence[int],
     key: Key,
 ) -> Mixture:
-    r"""A mixture of Kent laws (Peel, Whiten and McLachlan 2001), fitted to the training
-    points by expectation-maximisation, with as many components, of the given `sizes`,
-    as the validation points are likeliest under.
+    r"""A mixture of Kent distributions (Peel, Whiten and McLachlan 2001), fitted to the
+    training points by expectation-maximisation. Of the given `sizes` it has the one
+    that maximises the likelihood of the validation points.
 
     The axes of a component are those of its weighted moments (Kent 1982, section 4),
     its two concentrations those of greatest likelihood for these axes. Neither of
     $\kappa \pm 2\beta$, the inverse variances along the axes, exceeds
-    `1 / resolution`. EM starts with round components at random distinct training
+    `1 / min_variance`. EM starts with round components at random distinct training
     points, whose variance is that of all points divided by the number of components,
     and ends, after 20 steps at least and 1,000 at most, when a step gains less than
     1e-5 nats per point.
@@ -45,17 +46,17 @@ def fit_kent_mixture(
 
     - `train`: unit vectors, of shape `(n, 3)`.
     - `validation`: unit vectors, of shape `(m, 3)`.
-    - `resolution`: the least variance of a component, in square radians, between 0
+    - `min_variance`: the least variance of a component, in square radians, between 0
         and 1.
     - `sizes`: the numbers of components to try, none of them larger than the number of
         distinct training points.
     - `key`: a random key, for the starts.
 
     **Raises:** a `ValueError` where the points are empty or off the sphere, or the
-    resolution or a size is out of range.
+    `min_variance` or a size is out of range.
     """
     train, validation = check_fit(
-        "fit_kent_mixture", Sphere(2), train, validation, resolution
+        "fit_kent_mixture", Sphere(2), train, validation, min_variance
     )
     distinct = jnp.unique(train, axis=0)
     if not sizes or not all(0 < size <= len(distinct) for size in sizes):
@@ -67,25 +68,25 @@ def fit_kent_mixture(
         jr.choice(jr.fold_in(key, size), distinct, (size,), replace=False)
         for size in sizes
     ]
-    fits = [_fit(train, resolution, start) for start in starts]
+    fits = [_fit(train, min_variance, start) for start in starts]
     values = [_mean_log_prob(fit, validation) for fit in fits]
     return fits[int(np.argmax(values))]
 
 
 @eqx.filter_jit
-def _mean_log_prob(law: Mixture, x: Floating[Array, "n 3"]) -> Scalar:
-    return jnp.mean(jax.vmap(law.log_prob)(x))
+def _mean_log_prob(mixture: Mixture, x: Floating[Array, "n 3"]) -> Scalar:
+    return jnp.mean(jax.vmap(mixture.log_prob)(x))
 
 
 @eqx.filter_jit
 def _fit(
-    x: Floating[Array, "n 3"], resolution: float, centres: Floating[Array, "k 3"]
+    x: Floating[Array, "n 3"], min_variance: float, centres: Floating[Array, "k 3"]
 ) -> Mixture:
     frames = jax.vmap(_frame)(centres)
     size = len(centres)
     # The mean of half the squared distance is the variance in one direction.
     variance = jnp.mean(jnp.sum((x - jnp.mean(x, axis=0)) ** 2, axis=1)) / 2
-    concentration = size / jnp.maximum(variance, size * resolution)
+    concentration = size / jnp.maximum(variance, size * min_variance)
     concentrations = jnp.full(size, concentration)
     start = _mixture(
         frames, concentrations, concentrations, jnp.zeros_like(concentrations)
@@ -99,11 +100,11 @@ def _fit(
         return gaining & (step < _MAX_STEPS)
 
     def improve(state):
-        law, _, now, step = state
-        log_joint = jax.vmap(lambda y: _log_joint(law, y))(x)
+        mixture, _, now, step = state
+        log_joint = jax.vmap(lambda y: _log_joint(mixture, y))(x)
         total = jax.nn.logsumexp(log_joint, axis=1)
         shares = jnp.exp(log_joint - total[:, None])
-        estimate = jax.vmap(lambda share: _estimate(x, share, resolution))
+        estimate = jax.vmap(lambda share: _estimate(x, share, min_variance))
         components = estimate(shares.T)
         weights = jnp.log(jnp.mean(shares, axis=0))
         return _mixture(*components, weights), now, jnp.mean(total), step + 1
@@ -117,9 +118,9 @@ def _mixture(axes: Array, low: Array, high: Array, log_weights: Array) -> Mixtur
     return Mixture(eqx.filter_vmap(kent)(axes, low, high), log_weights)
 
 
-def _log_joint(law: Mixture, x: Point) -> Array:
-    each = eqx.filter_vmap(lambda component: component.log_prob(x))(law.components)
-    return each + jax.nn.log_softmax(law.log_weights)
+def _log_joint(mixture: Mixture, x: Point) -> Array:
+    each = eqx.filter_vmap(lambda component: component.log_prob(x))(mixture.components)
+    return each + jax.nn.log_softmax(mixture.log_weights)
 
 
 def _frame(mean: Point) -> Array:
@@ -127,7 +128,7 @@ def _frame(mean: Point) -> Array:
 
 
 def _estimate(
-    x: Floating[Array, "n 3"], share: Floating[Array, " n"], resolution: float
+    x: Floating[Array, "n 3"], share: Floating[Array, " n"], min_variance: float
 ) -> tuple[Array, Scalar, Scalar]:
     r"""The axes, and $\kappa - 2\beta$ and $\kappa + 2\beta$, for points of given
     shares."""
@@ -142,28 +143,28 @@ def _estimate(
     basis = Sphere(2).basis(mean)
     # By differences, as a narrow bump needs.
     offset = x - mean
-    drop = share @ jnp.sum(offset * offset, axis=1) / 2
+    versine = share @ jnp.sum(offset * offset, axis=1) / 2
     local = offset @ basis.T
-    variances, turn = jnp.linalg.eigh((share[:, None] * local).T @ local)
-    short, long = turn.T @ basis
+    variances, rotation = jnp.linalg.eigh((share[:, None] * local).T @ local)
+    short, long = rotation.T @ basis
     axes = jnp.column_stack([mean, long, short])
-    low, high = _concentrations(drop, variances[1] - variances[0], resolution)
+    low, high = _concentrations(versine, variances[1] - variances[0], min_variance)
     return axes, low, high
 
 
 def _concentrations(
-    drop: Scalar, stretch: Scalar, resolution: float
+    versine: Scalar, stretch: Scalar, min_variance: float
 ) -> tuple[Scalar, Scalar]:
     r"""$\kappa - 2\beta$ and $\kappa + 2\beta$ of greatest likelihood, given the means
     of $1 - \langle x, \gamma_1\rangle$ and of $\langle x, \gamma_2\rangle^2 - \langle
     x, \gamma_3\rangle^2$: by Newton's method in their logarithms, where narrow bumps
     have a constant Hessian."""
-    limit = -math.log(resolution)
+    most = -math.log(min_variance)
 
     def loss(logs: Array) -> Scalar:
         low, high = jnp.exp(logs)
         kappa, beta = (low + high) / 2, (high - low) / 4
-        return log_kent_normaliser(kappa, beta) + kappa * drop - beta * stretch
+        return log_kent_normaliser(kappa, beta) + kappa * versine - beta * stretch
 
     def step(logs: Array, _: None) -> tuple[Array, None]:
         slope, curvature = jax.grad(loss)(logs), jax.hessian(loss)(logs)
@@ -171,16 +172,16 @@ def _concentrations(
         # The loss is convex in the concentrations, but not in their logarithms.
         values = jnp.maximum(jnp.abs(values), 1e-2)
         change = vectors @ ((vectors.T @ slope) / values)
-        return _clip(logs - jnp.clip(change, -1, 1), limit), None
+        return _clip(logs - jnp.clip(change, -1, 1), most), None
 
-    wide, narrow = drop + stretch / 2, drop - stretch / 2
-    tiny = jnp.finfo(drop.dtype).tiny
-    start = _clip(-jnp.log(jnp.maximum(jnp.stack([wide, narrow]), tiny)), limit)
+    wide, narrow = versine + stretch / 2, versine - stretch / 2
+    tiny = jnp.finfo(versine.dtype).tiny
+    start = _clip(-jnp.log(jnp.maximum(jnp.stack([wide, narrow]), tiny)), most)
     logs, _ = jax.lax.scan(step, start, None, length=_NEWTON_STEPS)
     low, high = jnp.exp(logs)
     return low, high
 
 
-def _clip(logs: Array, limit: float) -> Array:
-    high = jnp.clip(logs[1], -10, limit)
+def _clip(logs: Array, most: float) -> Array:
+    high = jnp.clip(logs[1], -10, most)
     return jnp.stack([jnp.clip(logs[0], -10, high), high])

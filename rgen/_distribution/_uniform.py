@@ -6,10 +6,10 @@ from ._base import AbstractDistribution
 
 
 class Uniform(AbstractDistribution):
-    r"""The uniform law on a compact manifold, of density
+    r"""The uniform distribution on a compact manifold, of density
     $p(x) = 1/\mathrm{vol}(\mathcal M)$.
 
-    Draws have the default dtype. Raises a `ValueError` where the manifold is not
+    Samples have the default dtype. Raises a `ValueError` where the manifold is not
     compact.
 
     **Arguments:**

@@ -20,7 +20,7 @@ def to_unit(
 
     **Arguments:**
 
-    - `longitude`: in degrees, east is positive. Any number of turns.
+    - `longitude`: in degrees, east is positive. Any number of turns around the Earth.
     - `latitude`: in degrees, from -90 in the south to 90.
 
     **Raises:** a `ValueError` where a latitude is beyond ±90, unless the values are
@@ -35,20 +35,25 @@ def to_unit(
 
 @typed
 def to_degrees(
-    x: Floating[Array, "*batch 3"],
+    x: Floating[Array | np.ndarray, "*batch 3"],
 ) -> tuple[Floating[Array, "*batch"], Floating[Array, "*batch"]]:
     r"""The longitude $\lambda = \mathrm{atan2}(x_2, x_1)$ and the latitude
     $\varphi = \mathrm{atan2}(x_3, \sqrt{x_1^2 + x_2^2})$ of unit vectors, in degrees:
     the inverse of [`to_unit`][rgen.datasets.to_unit].
 
-    Longitudes are from -180 to 180. A pole has the longitude 0.
+    Longitudes are from -180 to 180. A pole has the longitude 0, and so has a point that
+    rounding alone may have moved off it: within a metre of it on the Earth in float32.
 
     **Arguments:**
 
     - `x`: unit vectors, along the last axis.
     """
-    # At a pole the longitude is constant, which keeps its gradient finite.
-    off_pole = (x[..., 0] != 0) | (x[..., 1] != 0)
+    x = jnp.asarray(x)
+    # At a pole the longitude is constant, which keeps its gradient finite. The cosine
+    # of 90 degrees is no zero, but smaller than a rounding error of 1.
+    off_pole = jnp.max(jnp.abs(x[..., :2]), axis=-1) > jnp.finfo(x.dtype).eps
+    # The other way round, a NaN would be at the pole.
+    off_pole = off_pole | jnp.any(jnp.isnan(x[..., :2]), axis=-1)
     east = jnp.where(off_pole, x[..., 0], 1)
     longitude = jnp.where(off_pole, jnp.arctan2(x[..., 1], east), 0)
     radius = safe_sqrt(x[..., 0] ** 2 + x[..., 1] ** 2)

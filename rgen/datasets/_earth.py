@@ -47,8 +47,8 @@ def volcano() -> Floating[Array, "827 3"]:
 def earthquake() -> Floating[Array, "6120 3"]:
     """Where 6,120 earthquakes were, as unit vectors.
 
-    The file `quakes_all.csv`, after the NOAA National Geophysical Data Center, comes
-    the way that [`volcano`][rgen.datasets.volcano] tells of, and raises alike.
+    The file `quakes_all.csv`, after the NOAA National Geophysical Data Center, is
+    downloaded and verified like that of [`volcano`][rgen.datasets.volcano].
     """
     sha256 = "3e5e1a10fb2faf1899106264289334037d039f00f5265d13dad388a93d8ff2f7"
     return _load(_File("quakes_all.csv", 4, sha256))
@@ -57,8 +57,8 @@ def earthquake() -> Floating[Array, "6120 3"]:
 def flood() -> Floating[Array, "4875 3"]:
     """Where 4,875 floods were, as unit vectors.
 
-    The file `flood.csv`, after the Dartmouth Flood Observatory, comes the way that
-    [`volcano`][rgen.datasets.volcano] tells of, and raises alike.
+    The file `flood.csv`, after the Dartmouth Flood Observatory, is downloaded and
+    verified like that of [`volcano`][rgen.datasets.volcano].
     """
     sha256 = "ffb1e3182c3053afcdeceec4727c262a29da10255d20747c08144da5b0963486"
     return _load(_File("flood.csv", 2, sha256))
@@ -67,8 +67,8 @@ def flood() -> Floating[Array, "4875 3"]:
 def fire() -> Floating[Array, "12809 3"]:
     """Where 12,809 fires were, as unit vectors.
 
-    The file `fire.csv`, after NASA's FIRMS, comes the way that
-    [`volcano`][rgen.datasets.volcano] tells of, and raises alike.
+    The file `fire.csv`, after NASA's FIRMS, is downloaded and verified like that of
+    [`volcano`][rgen.datasets.volcano].
     """
     sha256 = "c5c6c9490b1d8c58ba9eb78d9e2f82d1c1e62694ca5cff917c54600d3d83f459"
     return _load(_File("fire.csv", 1, sha256))

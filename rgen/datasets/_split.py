@@ -1,22 +1,31 @@
 import math
+from typing import Any
 
+import jax
 import jax.numpy as jnp
 import jax.random as jr
 import numpy as np
-from jaxtyping import Array, Int
+from jaxtyping import Array, ArrayLike, Int, PyTree, Shaped
 
 from .._check import check_floating, check_points
+from .._errors import leading_axis
 from .._manifold import Sphere
+from .._sharding import replicated, take_rows
 from .._typing import Floating, Key, typed
 from ._degrees import to_degrees
+
+
+# 50 m on the Earth, in radians: on the four earth files, where places are given to 0.01
+# or 0.001 degree, anything from 5 m to 80 m keeps the same rows.
+_SAME_PLACE = 0.05 / 6371
 
 
 @typed
 def random_split(
     key: Key,
-    x: Floating[Array, "n ..."],
+    x: PyTree[ArrayLike],
     fractions: tuple[float, ...] = (0.8, 0.1, 0.1),
-) -> tuple[Floating[Array, "_ ..."], ...]:
+) -> tuple[PyTree[Array], ...]:
     """Shuffles the rows of `x` and deals them out, by default to training, validation
     and test.
 
@@ -27,24 +36,29 @@ def random_split(
     **Arguments:**
 
     - `key`: decides which rows go where, and in what order.
-    - `x`: points of any manifold, of shape `(n, ...)`.
+    - `x`: points of any manifold, of shape `(n, ...)`, or a pytree of arrays whose
+        leading axes count the rows, such as points and labels: `(x, labels)`.
     - `fractions`: the size of each part, positive, with sum 1.
 
-    **Returns:** one array for each fraction. Together they have every row of `x` once.
+    **Returns:** one array, or pytree, for each fraction. Together they have every row
+    of `x` once. What is sharded over explicit axes comes back whole on every device.
 
     **Raises:** a `ValueError` where the fractions are not positive or do not sum to 1,
-    where a part would be empty, and where `x` is empty, not finite, or not in float32
-    or float64.
+    where a part would be empty, and where `x` is empty, has arrays of different
+    lengths, or numbers that are not finite.
     """
-    x = check_floating(x, ("n", *x.shape[1:]), "points")
-    order, cuts = _deal(key, len(x), fractions, "rows")
-    return tuple(jnp.split(x[order], cuts))
+    x, n = _rows("random_split", x)
+    x = jax.tree.map(_check_finite, x)
+    order, cuts = _deal(key, n, fractions, "rows")
+    parts = jax.tree.map(lambda leaf: jnp.split(replicated(leaf)[order], cuts), x)
+    outer, inner = jax.tree.structure(x), jax.tree.structure([0] * len(fractions))
+    return tuple(jax.tree.transpose(outer, inner, parts))
 
 
 @typed
-def distinct(x: Floating[Array, "n 3"]) -> Floating[Array, "_ 3"]:
-    """The rows of `x` with a longitude and latitude that no row before has: each is
-    rounded to 0.001 degree, about 100 m, and of equal ones the first is kept.
+def distinct(x: Any) -> Floating[Array, "_ 3"]:
+    """The rows of `x` that are farther than 50 m, on the Earth, from all rows that are
+    kept before them.
 
     How many there are depends on the values, so that this does not run inside
     `jax.jit`.
@@ -55,18 +69,25 @@ def distinct(x: Floating[Array, "n 3"]) -> Floating[Array, "_ 3"]:
 
     **Raises:** the `ValueError`s of [`check_points`][rgen.check_points].
     """
+    # Here, for importing it takes longer than importing all of rgen.
+    from scipy.spatial import cKDTree
+
     x = check_points(Sphere(2), x)
-    longitude, latitude = _degrees(x)
-    thousandths = np.rint(1000 * np.stack([longitude % 360, latitude], axis=1))
-    thousandths[:, 0] %= 360_000
-    _, first = np.unique(thousandths, axis=0, return_index=True)
-    return _take(x, np.sort(first))
+    rows, first = np.unique(np.asarray(x, float), axis=0, return_index=True)
+    order = np.argsort(first)
+    rows, first = rows[order], first[order]
+    pairs = cKDTree(rows).query_pairs(_SAME_PLACE, output_type="ndarray")
+    kept = np.ones(len(rows), bool)
+    # The later row of a pair goes, unless the earlier one has gone before.
+    for earlier, later in pairs[np.argsort(pairs[:, 1])]:
+        kept[later] &= not kept[earlier]
+    return _take(x, first[kept])
 
 
 @typed
 def cell_split(
     key: Key,
-    x: Floating[Array, "n 3"],
+    x: Any,
     cell: float = 2.0,
     fractions: tuple[float, ...] = (0.8, 0.1, 0.1),
 ) -> tuple[Floating[Array, "_ 3"], ...]:
@@ -106,31 +127,49 @@ def cell_split(
 
 
 @typed
-def minibatch(
-    key: Key, x: Floating[Array, "n ..."], size: int
-) -> Floating[Array, "{size} ..."]:
-    """`size` rows of `x`, each drawn uniformly, independently of the others.
+def minibatch(key: Key, x: PyTree[ArrayLike], size: int) -> PyTree[Array]:
+    """`size` random rows of `x`, each uniform and independent of the others.
 
     A pure function of the key, so that it runs inside a jitted training step, and a run
-    resumes from its key alone: there is no epoch to keep track of. Rows are drawn with
-    replacement, since drawing without sorts all `n` of them at each step, which takes
-    longer than many a step itself. The gradient of a mean loss is unbiased either way,
-    and a row drawn twice gets two times and two noises.
+    resumes from its key alone: there is no epoch to keep track of. Rows are sampled
+    with replacement, since sampling without sorts all `n` of them at each step, which
+    takes longer than many a step itself. The gradient of a mean loss is unbiased either
+    way, and a row that comes twice gets two times and two noises.
 
     **Arguments:**
 
     - `key`: decides which rows.
-    - `x`: the training data, of shape `(n, ...)`.
+    - `x`: the training data, of shape `(n, ...)`, or a pytree of arrays whose leading
+        axes count the rows, such as points and labels: `(x, labels)`.
     - `size`: the number of rows, from 1 to `n`.
 
-    **Raises:** a `ValueError` where `size` is not in that range.
+    **Returns:** `x` with these rows, sharded as `x` is.
+
+    **Raises:** a `ValueError` where `size` is not in that range, does not divide evenly
+    over the devices that `x` is sharded over, or the arrays of `x` have different
+    lengths.
     """
-    if not 1 <= size <= len(x):
+    x, n = _rows("minibatch", x)
+    if not 1 <= size <= n:
         raise ValueError(
-            f"expected `size` to be from 1 to {len(x)}, the number of rows of `x`, got "
-            f"{size}. Take a smaller batch, or draw several."
+            f"expected `size` to be from 1 to {n}, the number of rows of `x`, got "
+            f"{size}. Take a smaller batch, or several."
         )
-    return x[jr.randint(key, (size,), 0, len(x))]
+    rows = jr.randint(key, (size,), 0, n)
+    return jax.tree.map(lambda leaf: take_rows(leaf, rows), x)
+
+
+def _rows(where: str, x: PyTree[ArrayLike]) -> tuple[PyTree[Array], int]:
+    """The pytree as JAX arrays, and the number of their rows."""
+    x = jax.tree.map(jnp.asarray, x)
+    remedy = "It counts the rows, as many in each array: points and their labels."
+    return x, leading_axis(where, "x", x, None, remedy)
+
+
+def _check_finite(x: Shaped[Array, "n ..."]) -> Shaped[Array, "n ..."]:
+    if jnp.issubdtype(x.dtype, jnp.inexact):
+        return check_floating(x, ("n", *x.shape[1:]), "points")
+    return x
 
 
 def _deal(

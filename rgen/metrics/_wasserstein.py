@@ -1,9 +1,12 @@
+from typing import Any
+
 import equinox as eqx
 import numpy as np
-from jaxtyping import Array, Shaped
+from jaxtyping import Array
 
 from .._check import check_points
 from .._manifold import AbstractManifold
+from .._sharding import replicated
 from .._typing import typed
 from ._pairwise import pairwise
 
@@ -11,15 +14,15 @@ from ._pairwise import pairwise
 @typed
 def wasserstein(
     manifold: AbstractManifold,
-    x: Shaped[Array | np.ndarray, "..."],
-    y: Shaped[Array | np.ndarray, "..."],
+    x: Any,
+    y: Any,
 ) -> float:
     r"""The Wasserstein-1 distance of two samples of one size under the geodesic
     distance: the least mean of $d(x_i, y_{\sigma(i)})$ over all permutations $\sigma$.
 
     Exact, by SciPy's `linear_sum_assignment`, in a time that grows as $n^3$: a few
-    seconds for $n = 2000$. Two samples of one law are not at the distance 0; compare
-    with the distance of two samples of the data.
+    seconds for $n = 2000$. Two samples of one distribution are not at the distance 0:
+    compare with the distance of two samples of the data.
 
     **Arguments:**
 
@@ -32,7 +35,7 @@ def wasserstein(
     # Here, for importing it takes longer than importing all of rgen.
     from scipy.optimize import linear_sum_assignment
 
-    x, y = check_points(manifold, x), check_points(manifold, y)
+    x, y = (replicated(check_points(manifold, points)) for points in (x, y))
     if len(x) != len(y):
         raise ValueError(
             "wasserstein: expected as many points in `x` as in `y`, got "

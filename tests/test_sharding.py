@@ -1,0 +1,85 @@
+"""Samples inside of `jax.shard_map`, and batches that are sharded over explicit axes:
+on two devices, in a process of their own."""
+
+import os
+import subprocess
+import sys
+
+import pytest
+
+
+_PREAMBLE = """
+import jax, jax.numpy as jnp, jax.random as jr, numpy as np, rgen
+from jax.sharding import AxisType, NamedSharding, PartitionSpec as P
+S2 = rgen.Sphere(2)
+assert len(jax.devices()) == 2
+"""
+
+_SHARD_MAP = """
+mesh = jax.make_mesh((2,), ("i",), axis_types=(AxisType.Auto,))
+centres = jnp.eye(3)
+keys = jr.split(jr.key(0), 8)
+means = jax.vmap(S2.uniform)(keys)
+for distribution in (
+    rgen.VonMisesFisher(S2.origin, 30.0),
+    rgen.Kent(jnp.eye(3), 30.0, 12.0),
+    rgen.KernelMixture(
+        rgen.VonMisesFisherKernel(S2), centres, jnp.array([0.1]), jnp.zeros(1)
+    ),
+):
+    sample = jax.vmap(distribution.sample)
+    apart = jax.shard_map(sample, mesh=mesh, in_specs=P("i"), out_specs=P("i"))
+    np.testing.assert_allclose(jax.jit(apart)(keys), jax.jit(sample)(keys), atol=1e-6)
+
+# Parameters that vary and keys that do not, and the other way round.
+sample = lambda means, keys: jax.vmap(
+    lambda mean, key: rgen.VonMisesFisher(mean, 30.0).sample(key)
+)(means, keys)
+for specs in ((P("i"), P()), (P(), P("i"))):
+    args = [a if spec == P("i") else a[:4] for a, spec in zip((means, keys), specs)]
+    apart = jax.shard_map(sample, mesh=mesh, in_specs=specs, out_specs=P("i"))
+    assert jax.jit(apart)(*args).shape == (8, 3)
+
+# A device cannot raise an error: what would be one is NaN.
+apart = jax.shard_map(sample, mesh=mesh, in_specs=P("i"), out_specs=P("i"))
+x = jax.jit(apart)(means.at[3].multiply(2), keys)
+np.testing.assert_array_equal(np.isnan(x).all(1), np.arange(8) == 3)
+"""
+
+_EXPLICIT = """
+mesh = jax.make_mesh((2,), ("i",), axis_types=(AxisType.Explicit,))
+x = np.asarray(jax.vmap(S2.uniform)(jr.split(jr.key(0), 20)))
+sharded = jax.device_put(x, NamedSharding(mesh, P("i")))
+same = lambda f: jax.tree.map(np.testing.assert_array_equal, f(sharded), f(x))
+batch = lambda x: rgen.datasets.minibatch(jr.key(1), x, 6)
+same(batch)
+same(jax.jit(batch))
+assert jax.typeof(batch(sharded)).sharding.spec[0] == "i"
+same(lambda x: rgen.datasets.random_split(jr.key(1), x))
+same(lambda x: rgen.datasets.distinct(x))
+same(lambda x: rgen.datasets.cell_split(jr.key(1), x, 20.0))
+same(lambda x: rgen.metrics.wasserstein(S2, x, -x))
+# The sums may come in another order.
+mmd = lambda x: rgen.metrics.squared_mmd(S2, x, -x, 0.5)
+np.testing.assert_allclose(mmd(sharded), mmd(x), atol=1e-6)
+try:
+    rgen.datasets.minibatch(jr.key(1), sharded, 5)
+except ValueError as error:
+    assert "a multiple of 2" in str(error), error
+    # The remedies.
+    assert "Take 6 rows" in str(error)
+    with jax.set_mesh(mesh):
+        whole = jax.sharding.reshard(sharded, P())
+        assert rgen.datasets.minibatch(jr.key(1), whole, 5).shape == (5, 3)
+else:
+    raise AssertionError("5 rows over 2 devices")
+"""
+
+
+@pytest.mark.parametrize("script", [_SHARD_MAP, _EXPLICIT], ids=["map", "explicit"])
+def test_on_two_devices(script):
+    flags = "--xla_force_host_platform_device_count=2"
+    env = os.environ | {"XLA_FLAGS": flags, "JAX_PLATFORMS": "cpu"}
+    run = [sys.executable, "-c", _PREAMBLE + script]
+    result = subprocess.run(run, env=env, capture_output=True, text=True)
+    assert result.returncode == 0, result.stderr[-3000:]
