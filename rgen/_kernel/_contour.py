@@ -108,10 +108,15 @@ def contour_integral(
     c, d = _one_minus_phase(step_re + wrapped, decay)
     unit = 1 / (2 * power * v)
     gap_re, gap_im = unit * (a * c - b * d), unit * (a * d + b * c)
-    # The logarithm of p v / (cos s - cos r), and the exponent of the integrand.
+    # In units of the first one, for logarithms without a large common part.
+    first_re, first_im = gap_re[..., :1], gap_im[..., :1]
+    first = xp.sqrt(first_re * first_re + first_im * first_im)
+    gap_re, gap_im = gap_re / first, gap_im / first
+    # The logarithm of first p v / (cos s - cos r), and the exponent of the integrand.
     log_re = s_im - xp.log(gap_re * gap_re + gap_im * gap_im) / 2
     log_im = -s_re - xp.arctan2(gap_im, gap_re)
-    size, angle = power * log_re - (zeta_re + power), power * log_im - zeta_im
+    # Less the common part, vertex - power, which is large in high dimension.
+    size, angle = power * log_re - vertex * (y * y), power * log_im - zeta_im
     peak = size[..., :1] if xp is np else stop_gradient(size[..., :1])
     size = xp.exp(size - peak)
 
@@ -126,8 +131,9 @@ def contour_integral(
     slope = xp.sum(size * xp.exp(log_re) * real_part(angle + log_im), axis=-1)
     constant = math.lgamma(power) + power - power * math.log(power)
     measure = 2 / math.pi * vertex * spacing
+    peak = peak - power * xp.log(first) + (vertex - power)
     log_total = constant + (peak + xp.log(measure * total[..., None]))[..., 0]
-    return log_total, slope / total / v[..., 0]
+    return log_total, slope / total / (first * v)[..., 0]
 
 
 def _one_minus_phase(re: _Nodes, decay: _Nodes) -> tuple[_Nodes, _Nodes]:
