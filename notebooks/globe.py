@@ -139,7 +139,7 @@ nll = {
     "rgen": -float(
         jnp.mean(rgen.log_prob(rgen.ScoreModel(score, process, flow=flow), test))
     ),
-    "kernel mixture": -float(jnp.mean(rgen.log_prob(mixture, test))),
+    "kernel mixture": -float(jnp.mean(rgen.log_prob(mixture, test, chunk_size=64))),
     "uniform": sphere.log_volume,
 }
 for name, value in nll.items():

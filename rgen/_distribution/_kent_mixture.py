@@ -52,7 +52,7 @@ def fit_kent_mixture(
         distinct training points.
     - `key`: a random key, for the starts.
 
-    **Raises:** a `ValueError` where the points are empty or off the sphere, or the
+    **Raises:** a `ValueError` where the points are empty or off the sphere, or
     `min_variance` or a size is out of range.
     """
     train, validation = check_fit(

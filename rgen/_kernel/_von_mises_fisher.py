@@ -5,7 +5,7 @@ import jax.numpy as jnp
 import jax.random as jr
 
 from .._manifold import Sphere
-from .._numerics import log_sum_exp, sinhc_sq
+from .._numerics import log_sphere_volume, log_sum_exp, sinhc_sq
 from .._rejection import rejection_sample
 from .._typing import Key, Point, Scalar, Tangent, typed
 from ._base import AbstractKernel, positive_variance
@@ -80,9 +80,8 @@ def log_normaliser(dim: int, concentration: Scalar) -> Scalar:
     log_cosh = jnp.abs(y) + jnp.log1p(jnp.exp(-2 * jnp.abs(y))) - math.log(2)
     versine = 2 * jax.nn.sigmoid(2 * y)
     exponents = -concentration * versine - dim * log_cosh
-    # The volume of the sphere of directions around the mean, S^(d - 1).
-    directions = math.log(2) + dim / 2 * math.log(math.pi) - math.lgamma(dim / 2)
-    return log_sum_exp(exponents) + directions + math.log(step)
+    # Times the volume of the sphere of directions around the mean.
+    return log_sum_exp(exponents) + log_sphere_volume(dim - 1) + math.log(step)
 
 
 def _log_mean_exp(k: Scalar) -> Scalar:

@@ -39,7 +39,7 @@ def wasserstein(
     if len(x) != len(y):
         raise ValueError(
             "wasserstein: expected as many points in `x` as in `y`, got "
-            f"{len(x)} and {len(y)}. Draw as many as there are data."
+            f"{len(x)} and {len(y)}. Take as many samples as there are data."
         )
     cost = np.asarray(_distances(manifold, x, y))
     return float(np.mean(cost[linear_sum_assignment(cost)], dtype=float))
