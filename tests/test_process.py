@@ -1,3 +1,4 @@
+import equinox as eqx
 import jax
 import jax.numpy as jnp
 import jax.random as jr
@@ -224,3 +225,99 @@ def test_draws_and_drifts_have_the_dtype_of_their_point(process, dtype):
         assert jax.eval_shape(process.sample, x0, t, jr.key(0)).dtype == dtype
         assert jax.eval_shape(process.drift, x0, t).dtype == dtype
         assert jax.eval_shape(process.score_scale, t).dtype == dtype
+
+
+# What is left of the data, and weights where nothing is
+
+
+def test_a_schedule_ends_where_its_process_has_forgotten():
+    ends = {
+        rgen.Brownian(S2): 5.0,
+        rgen.Brownian(rgen.Torus(2)): 10.0,
+        rgen.Brownian(rgen.Torus(2), rgen.LogUniformSchedule(1e-3)): 10.0,
+        rgen.OrnsteinUhlenbeck(rgen.Euclidean(2)): 10.0,
+        rgen.Brownian(S2, rgen.LogUniformSchedule(1e-3, 7.0)): 7.0,
+    }
+    for process, end in ends.items():
+        assert process.schedule.variance(jnp.array(1.0)) == pytest.approx(end, rel=1e-5)
+    # The e-th part of the first mode's amplitude.
+    assert rgen.Brownian(S2).remainder == pytest.approx(np.exp(-5), rel=1e-4)
+    with pytest.raises(ValueError, match=r"process\.schedule"):
+        rgen.LogUniformSchedule().variance(jnp.array(0.5))
+    coarse = rgen.CoarseSchedule(rgen.LogUniformSchedule(), 0.5)
+    assert rgen.Brownian(S2, coarse).schedule.schedule.v_max == 5.0
+
+
+def test_a_model_says_what_its_process_has_not_forgotten():
+    process = rgen.Brownian(rgen.Torus(2), rgen.LogUniformSchedule(1e-3, 5.0))
+    score = lambda x, t: 0 * x
+    with pytest.warns(UserWarning, match="remembers 8% .* rgen.LogUniformSchedule"):
+        rgen.ScoreModel(score, process)
+    # What the message says to do.
+    rgen.ScoreModel(score, rgen.Brownian(rgen.Torus(2), rgen.LogUniformSchedule()))
+
+
+@pytest.mark.parametrize(
+    "process",
+    [
+        rgen.Brownian(S2, rgen.LogUniformSchedule(1e-4, 50.0)),
+        rgen.Brownian(rgen.Torus(3), rgen.LogUniformSchedule(1e-4, 100.0)),
+        rgen.Brownian(rgen.SpecialOrthogonal(3), rgen.ConstantSchedule(50.0)),
+        rgen.Brownian(rgen.Sphere(31), rgen.LogUniformSchedule(1e-4, 1e4)),
+    ],
+    ids=["S2", "T3", "SO3", "S31"],
+)
+def test_weighted_losses_are_finite_long_after_the_data_is_forgotten(process):
+    x0, t = process.manifold.origin, jnp.array(process.schedule.t1)
+    score = rgen.nn.ScoreField(process, width=4, depth=1, frequencies=2, key=jr.key(0))
+    biased = lambda s: s.field.network.last.bias
+    score = eqx.tree_at(biased, score, jnp.ones_like(biased(score)))
+    weight = rgen.losses.variance_weight
+    for loss in (rgen.losses.denoising, rgen.losses.sliced):
+        value, gradient = eqx.filter_jit(eqx.filter_value_and_grad(loss))(
+            score, process, x0, t, jr.key(1), weight=weight
+        )
+        leaves = jax.tree.leaves(gradient)
+        assert jnp.isfinite(value) and all(jnp.isfinite(g).all() for g in leaves)
+        # The field is one unit of the score's size, and the score itself is nothing.
+        if loss is rgen.losses.denoising:
+            assert 0 < value < 10 * process.manifold.dim
+
+
+@pytest.mark.parametrize("schedule", SCHEDULES, ids=lambda s: type(s).__name__)
+def test_times_of_a_sampler_are_equal_in_log_variance(schedule):
+    with jax.enable_x64(True):
+        process = rgen.Brownian(S2, schedule)
+        times = process.time_grid(20)
+        assert (times[0], times[-1]) == (schedule.t1, schedule.t0)
+        steps = jnp.diff(jnp.log(jax.vmap(schedule.variance)(times)))
+        np.testing.assert_allclose(steps, steps[0], rtol=1e-9)
+
+
+class Tilted(rgen.AbstractProcess):
+    """A process of a user's, whose constructor is not that of its fields."""
+
+    schedule: rgen.AbstractSchedule
+    kernel: rgen.AbstractKernel
+
+    manifold = rgen.Euclidean(2)
+    rate = -1.0
+
+    def __init__(self, pace):
+        self.schedule = rgen.ConstantSchedule(pace)
+        self.kernel = rgen.RandomWalkKernel(self.manifold, self._drift, steps=4)
+
+    @property
+    def prior(self):
+        return rgen.WrappedNormal(self.manifold, jnp.zeros(2), 1.0)
+
+    def _drift(self, x):
+        return -x / 2
+
+
+def test_a_process_of_your_own():
+    process = Tilted(pace=2.0)
+    x = process.sample(jnp.ones(2), jnp.array(0.5), jr.key(0))
+    assert x.shape == (2,)
+    loss = rgen.losses.sliced
+    assert jnp.isfinite(loss(lambda x, t: -x, process, x, jnp.array(0.5), jr.key(1)))

@@ -1,10 +1,20 @@
 import abc
 from typing import final
 
+import jax.numpy as jnp
+
 from .._cost import Cost
 from .._distribution import AbstractDistribution
 from .._distribution._base import on_manifold
+from .._errors import require
 from .._typing import Key, Point, Scalar, typed
+
+
+_UNFINISHED = (
+    "the solver took all its `max_steps` (give it more), or a Moser flow has negative "
+    "mass there (train it for longer or with a larger `penalty`; `ratio` says where "
+    "its density is positive), or the field is NaN"
+)
 
 
 class AbstractModel(AbstractDistribution):
@@ -18,14 +28,17 @@ class AbstractModel(AbstractDistribution):
     @typed
     def log_prob(self, x: Point, key: Key | None = None) -> Scalar:
         r"""$\log p(x)$, or with a random `key` an estimate of it where the model has
-        one. A point off the manifold is an error."""
-        return self.log_prob_and_cost(on_manifold(self.manifold, x), key)[0]
+        one. A point off the manifold is an error, and so is a solver that does not
+        finish; [`rgen.log_prob`][] keeps the other points of a batch."""
+        log_prob, cost = self.log_prob_and_cost(on_manifold(self.manifold, x), key)
+        return require(cost.finished | jnp.any(jnp.isnan(x)), log_prob, _UNFINISHED)
 
     @final
     @typed
     def sample(self, key: Key) -> Point:
-        r"""A sample of $p$."""
-        return self.sample_and_cost(key)[0]
+        r"""A sample of $p$. A solver that does not finish is an error."""
+        x, cost = self.sample_and_cost(key)
+        return require(cost.finished, x, _UNFINISHED)
 
     @abc.abstractmethod
     def log_prob_and_cost(
