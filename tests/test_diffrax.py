@@ -1,0 +1,138 @@
+"""Diffrax's parts, and a user's own, go into samplers and densities as they are."""
+
+from typing import ClassVar
+
+import diffrax
+import jax
+import jax.numpy as jnp
+import jax.random as jr
+import numpy as np
+import pytest
+import scipy.stats
+
+import rgen
+
+
+S2 = rgen.Sphere(2)
+PROCESS = rgen.Brownian(S2, rgen.LogUniformSchedule(0.05))
+POLE = S2.origin
+X = jnp.array([0.6, 0.0, 0.8])
+
+
+def score(x, t):
+    """The exact score of one data point."""
+    return PROCESS.score(POLE, x, t)
+
+
+def log_density(x):
+    return PROCESS.kernel.log_prob(POLE, x, jnp.array(0.05))
+
+
+class GeodesicHeun(diffrax.AbstractItoSolver):
+    """A solver of a user's: the average of the drifts at both ends of a step, and the
+    noise at its start."""
+
+    manifold: rgen.AbstractManifold
+    term_structure: ClassVar = diffrax.AbstractTerm
+    interpolation_cls: ClassVar = diffrax.LocalLinearInterpolation
+
+    def order(self, terms):
+        return 2
+
+    def init(self, terms, t0, t1, y0, args):
+        return None
+
+    def step(self, terms, t0, t1, y0, args, solver_state, made_jump):
+        control = terms.contr(t0, t1)
+        v0 = terms.vf_prod(t0, y0, args, control)
+        y = self.manifold.exp(y0, v0)
+        v1 = self.manifold.transport(y, y0, terms.vf_prod(t1, y, args, control))
+        y1 = self.manifold.exp(y0, (v0 + v1) / 2)
+        return y1, None, dict(y0=y0, y1=y1), None, diffrax.RESULTS.successful
+
+    def func(self, terms, t0, y0, args):
+        return terms.vf(t0, y0, args)
+
+
+def test_a_solver_of_your_own_for_the_probability_flow():
+    errors = []
+    for steps in (20, 40):
+        grid = diffrax.StepTo(PROCESS.time_grid(steps)[::-1])
+        flow = rgen.ProbabilityFlow(diffrax.Heun(), grid)
+        model = rgen.ScoreModel(score, PROCESS, flow=flow)
+        log_p, cost = rgen.log_prob_and_cost(model, X[None])
+        assert cost.steps[0] == steps and cost.evaluations[0] == 2 * steps
+        errors.append(abs(log_p[0] - log_density(X)))
+        # The geodesic solver moves the point alone, which is what a sample needs.
+        grid = diffrax.StepTo(PROCESS.time_grid(steps))
+        sampler = rgen.ProbabilityFlow(GeodesicHeun(S2), grid)
+        x = rgen.sample(rgen.ScoreModel(score, PROCESS, sampler), jr.key(0), 64)
+        assert jax.vmap(S2.contains)(x).all()
+    # Of order two, and to the right limit.
+    assert errors[0] < 0.1 and errors[1] < errors[0] / 3
+
+
+def test_a_solver_of_your_own_for_the_reverse_sde():
+    sampler = rgen.ReverseSDE(100, solver=GeodesicHeun(S2))
+    x = rgen.sample(rgen.ScoreModel(score, PROCESS, sampler), jr.key(1), 1024)
+    exact = jax.vmap(PROCESS.kernel.sample, (None, None, 0))
+    y = jax.jit(exact)(POLE, jnp.array(0.05), jr.split(jr.key(2), 1024))
+    assert scipy.stats.ks_2samp(x[:, 2], y[:, 2]).pvalue > 1e-3
+
+
+# Derivatives, whose adjoint is the caller's choice
+
+
+def density(adjoint, max_steps=64):
+    controller = diffrax.PIDController(rtol=1e-4, atol=1e-4)
+    flow = rgen.ProbabilityFlow(
+        stepsize_controller=controller, adjoint=adjoint, max_steps=max_steps
+    )
+    model = rgen.ScoreModel(score, PROCESS, flow=flow)
+    return lambda x: model.log_prob_and_cost(x)[0]
+
+
+@pytest.mark.parametrize(
+    ("derivative", "adjoint"),
+    [
+        (jax.jacrev, diffrax.RecursiveCheckpointAdjoint()),
+        (jax.jacfwd, diffrax.ForwardMode()),
+    ],
+    ids=["reverse", "forward"],
+)
+def test_gradients_of_a_density(derivative, adjoint):
+    gradient = jax.jit(derivative(density(adjoint)))(X)
+    tangent = S2.to_tangent(X, gradient)
+    # The tolerance of the solver, over the standard deviation of the noise.
+    exact = score(X, jnp.array(0.0))
+    np.testing.assert_allclose(tangent, exact, atol=0.02 * S2.norm(X, exact))
+
+
+def test_a_hessian_of_a_density():
+    v = S2.basis(X)[0]
+    curve = lambda f: lambda s: f(S2.exp(X, s * v))
+    found = jax.jit(jax.hessian(curve(density(diffrax.DirectAdjoint()))))(0.0)
+    exact = jax.hessian(curve(log_density))(0.0)
+    assert found == pytest.approx(float(exact), rel=0.05)
+
+
+@pytest.mark.parametrize(
+    ("derivative", "adjoint"),
+    [
+        (jax.jacrev, diffrax.RecursiveCheckpointAdjoint()),
+        (jax.jacfwd, diffrax.ForwardMode()),
+    ],
+    ids=["reverse", "forward"],
+)
+def test_derivatives_of_a_sample(derivative, adjoint):
+    sampler = rgen.ReverseSDE(10, adjoint=adjoint)
+
+    def sample(strength):
+        field = lambda x, t: strength * score(x, t)
+        return sampler(field, PROCESS, X, jr.key(3))[0]
+
+    slope = jax.jit(derivative(sample))(1.0)
+    step = 1e-2
+    difference = (sample(1.0 + step) - sample(1.0 - step)) / (2 * step)
+    # Rounding over the step, and its square.
+    np.testing.assert_allclose(slope, difference, atol=2e-3)
