@@ -251,13 +251,8 @@ def test_hutchinson_estimate_is_unbiased():
     points = uniform_points(S2, 4)
     exact = rgen.log_prob(rgen.ScoreModel(Ambient(), process), points)
     n = 1024
-    estimate = rgen.log_prob(
-        rgen.ScoreModel(
-            rgen.ScoreModel(Ambient(), process, divergence=rgen.HutchinsonDivergence()),
-            jnp.repeat(points, n, axis=0),
-        ),
-        jr.key(5),
-    )
+    model = rgen.ScoreModel(Ambient(), process, divergence=rgen.HutchinsonDivergence())
+    estimate = rgen.log_prob(model, jnp.repeat(points, n, axis=0), jr.key(5))
     mean, error = mean_and_error(estimate.reshape(4, n).T)
     # The tolerance of the solver on top.
     assert (abs(mean - exact) < SIGMAS * error + 1e-4).all()

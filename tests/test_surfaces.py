@@ -176,7 +176,6 @@ def test_errors_name_the_hook():
     surface = surfaces.TorusOfRevolution()
     for ask, message in [
         (lambda: surface.log(surface.origin, surface.origin), "defines no `_log`"),
-        (lambda: surface.spectral_gap, "`spectral_gap`, which the default end"),
         (lambda: rgen.SpecialOrthogonal(4).period, "density of a wrapped normal"),
         (lambda: rgen.nn.Killing().size(surface), "which rgen.nn.Killing needs"),
     ]:
@@ -200,3 +199,11 @@ def test_retractions_have_their_order():
         np.testing.assert_allclose(errors, 1 / 3, rtol=0.01)
     with pytest.raises(ValueError, match=r"Use rgen.Exponential\(\)"):
         retraction(surfaces.AngleTorus(), jnp.zeros(2), jnp.zeros(2))
+
+
+def test_a_process_on_a_surface_needs_an_end():
+    surface = surfaces.TorusOfRevolution()
+    with pytest.raises(ValueError, match=r"rgen\.LogUniformSchedule\(1e-4, v_max\)"):
+        rgen.Brownian(surface)
+    process = rgen.Brownian(surface, rgen.LogUniformSchedule(1e-4, 5.0))
+    assert process.remainder == 0

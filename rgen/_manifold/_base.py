@@ -60,7 +60,6 @@ _NEEDED_BY = {
     "_uniform": f"sampling {_PRIOR}",
     "killing_size": "rgen.nn.Killing",
     "log_volume": f"the density of {_PRIOR}",
-    "spectral_gap": "the default end of a schedule",
     "period": "the density of a wrapped normal or of a pushforward by an exponential "
     "chart",
 }
@@ -114,7 +113,7 @@ class AbstractManifold(eqx.Module):
     - `_transport(x, y, v)`: parallel transport (default: absent).
     - `killing_size`, `_killing(x, a)`: Killing fields (default: absent).
     - `log_volume`, `_uniform(key)`: the uniform distribution (default: absent).
-    - `spectral_gap`: $\lambda_1$ (default: absent).
+    - `spectral_gap`: $\lambda_1$ (default: zero, for not known).
     - `period`: the length of the closed geodesics (default: absent).
     - `is_group`: whether it is a Lie group with a left-invariant `frame` (default:
       `False`).
@@ -163,8 +162,8 @@ class AbstractManifold(eqx.Module):
     def spectral_gap(self) -> float:
         r"""$\lambda_1$, the smallest positive eigenvalue of $-\Delta$: Brownian motion
         forgets its start as $e^{-\lambda_1 t/2}$. Zero where the manifold is not
-        compact."""
-        return self._absent("spectral_gap") if self.compact else 0.0
+        compact, or where it is not known."""
+        return 0.0
 
     @property
     def killing_size(self) -> int:

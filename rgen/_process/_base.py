@@ -166,4 +166,12 @@ def with_end(schedule: AbstractSchedule | None, rate: float) -> AbstractSchedule
     """The schedule, or the default one, ending when a process that forgets at that rate
     has forgotten the data."""
     schedule = LogUniformSchedule() if schedule is None else schedule
-    return schedule if rate == 0 else schedule.ending(10 / abs(rate))
+    if rate != 0:
+        return schedule.ending(10 / abs(rate))
+    if schedule.ending(1.0) == schedule:
+        return schedule
+    raise ValueError(
+        "expected a `schedule` with an end, as the spectral gap of the manifold is not "
+        "known. Give one, rgen.LogUniformSchedule(1e-4, v_max), of about ten over the "
+        "smallest positive eigenvalue of minus the Laplacian; or define `spectral_gap`."
+    )
