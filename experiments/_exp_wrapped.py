@@ -8,12 +8,12 @@ import jax.random as jr
 import rgen
 
 from ._losses import denoising_loss
-from ._training import InChart, Trained, draws, train
+from ._training import InChart, Trained, samples_of, train
 
 
 def exp_wrapped(
     truth: rgen.AbstractDistribution,
-    resolution: float,
+    variance: float,
     size: dict[str, Any],
     flow: rgen.ProbabilityFlow,
     sampler: rgen.AbstractSampler,
@@ -22,15 +22,15 @@ def exp_wrapped(
     batch: int,
     **training: Any,
 ) -> Trained:
-    """A Euclidean score model in the tangent space of the origin, trained on draws of a
-    target, as `training` says to [`train`][]."""
+    """A Euclidean score model in the tangent space of the origin, trained on samples of
+    a target, with the settings `training` of [`train`][]."""
     init_key, key = jr.split(key)
     manifold = truth.manifold
     chart = rgen.ExponentialChart(manifold, manifold.origin)
-    schedule = rgen.LogUniformSchedule(resolution, 15.0)
+    schedule = rgen.LogUniformSchedule(variance, 15.0)
     process = rgen.OrnsteinUhlenbeck(rgen.Euclidean(manifold.dim), schedule)
     field = rgen.nn.ScoreField(process, key=init_key, **size)
     model = rgen.ScoreModel(field, process, sampler, flow)
-    draw = InChart(chart, draws(truth, batch))
+    draw = InChart(chart, samples_of(truth, batch))
     trained = train(model, denoising_loss, draw, key, **training)
     return trained._replace(model=rgen.Pushforward(chart, trained.model))

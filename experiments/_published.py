@@ -42,7 +42,7 @@ EARTH = {
 }
 
 # A model that rgen does not have.
-RIVAL = (
+WITHOUT_CODE = (
     "Riemannian diffusion models",
     "Huang et al., a bound",
     {

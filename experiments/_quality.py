@@ -8,7 +8,7 @@ import jax.random as jr
 import rgen
 
 from ._moser import floor_mass
-from ._training import drawn, draws, log_probs
+from ._training import log_probs, samples_of, samples_or_none
 
 
 TEST = 4096
@@ -32,8 +32,8 @@ def quality(
     fields about samples are null.
     """
     test_key, other_key, sample_key = jr.split(key, 3)
-    test = draws(truth, TEST)(test_key)
-    x = jnp.concatenate([test, draws(everywhere, TEST)(other_key)])
+    test = samples_of(truth, TEST)(test_key)
+    x = jnp.concatenate([test, samples_of(everywhere, TEST)(other_key)])
     log_p, log_q = log_probs(truth.log_prob, x), log_probs(model.log_prob, x)
     gap = log_p[:TEST] - log_q[:TEST]
     proposal = jnp.logaddexp(log_p, log_probs(everywhere.log_prob, x))
@@ -48,12 +48,12 @@ def quality(
         **floor_mass(model),
         density_evaluations=_mean(evaluations),
         most_density_evaluations=int(jnp.max(evaluations)),
-        **_quality_of_draws(model, truth, sample_key),
+        **_quality_of_samples(model, truth, sample_key),
     )
 
 
-def _quality_of_draws(model, truth, key):
-    x = drawn(model, TEST, key)
+def _quality_of_samples(model, truth, key):
+    x = samples_or_none(model, TEST, key)
     if x is None:
         return dict(sample_log_likelihood=None, sample_evaluations=None)
     few = jr.split(key, 256)

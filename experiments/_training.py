@@ -110,21 +110,23 @@ def minibatches(data: jax.Array, n: int) -> Callable:
     return eqx.Partial(rgen.datasets.minibatch, x=data, size=min(n, len(data)))
 
 
-def draws(model: rgen.AbstractDistribution, n: int) -> Callable:
+def samples_of(model: rgen.AbstractDistribution, n: int) -> Callable:
     """Batches of `n` samples of a distribution."""
-    return eqx.Partial(_draws, model=model, n=n)
+    return eqx.Partial(_samples, model=model, n=n)
 
 
 @eqx.filter_jit
-def _draws(key, model, n):
+def _samples(key, model, n):
     return jax.vmap(model.sample)(jr.split(key, n))
 
 
-def drawn(model: rgen.AbstractDistribution, n: int, key: jax.Array) -> jax.Array | None:
+def samples_or_none(
+    model: rgen.AbstractDistribution, n: int, key: jax.Array
+) -> jax.Array | None:
     """`n` samples of a distribution, or `None` if its sampler fails: that must not lose
     the likelihoods of a long training."""
     try:
-        return jax.block_until_ready(draws(model, n)(key))
+        return jax.block_until_ready(samples_of(model, n)(key))
     except eqx.EquinoxRuntimeError as error:
         print(f"no samples: {error}", file=sys.stderr)
         return None

@@ -1,18 +1,16 @@
 """Negative log-likelihood of events on the globe (Table 3 of De Bortoli et al. 2022): a
-Riemannian score-based model beside its rivals, on the same split.
+Riemannian score-based model beside other methods, on the same split.
 
     python -m experiments.earth --dataset flood --protocol legacy --seed 0
     python -m experiments.earth --dataset flood --method moser_flow --output FILE
 
-One line of JSON for each method and seed. `resolution` is the variance, in square
-radians, that densities are blurred by at least, and `blur` that of a score-based model
-or of the data of a Moser flow, which RSGM and Moser flows choose on validation;
-`setting` is what the data set and the protocol give to every method, and its function
-here says what it makes of it; `train_seconds` is wall-clock time, with compilation and
-the selection of the model on validation. The network that is tested is the one, of
-eight that are seen at equal intervals of its training, whose validation NLL is lowest.
-`wasserstein`, in radians, and `squared_mmd`, of the heat kernel at 0.01, are between
-the test points and as many draws of the model.
+One line of JSON for each method and seed. `resolution` is the least variance of the
+noise in a density, in square radians; `blur` is the variance that RSGM, or a Moser flow
+for its data, chose on validation. `setting` is what the data set and the protocol give
+to every method. `train_seconds` is wall-clock time, with compilation and the selection
+of the model on validation: of eight checkpoints at equal intervals, the one with the
+lowest validation NLL. `wasserstein`, in radians, and `squared_mmd`, of the heat kernel
+at 0.01, are between the test points and as many samples of the model.
 """
 
 import math
@@ -39,7 +37,7 @@ from ._losses import (
 from ._moser import Floored, floor_mass, floored, moser_loss, near_and_everywhere
 from ._results import machine
 from ._runner import SEED, Experiment, Option, run
-from ._training import InChart, Trained, drawn, minibatches, nll, train
+from ._training import InChart, Trained, minibatches, nll, samples_or_none, train
 
 
 SPHERE = rgen.Sphere(2)
@@ -49,7 +47,7 @@ DATASETS = {
     "flood": rgen.datasets.flood,
     "fire": rgen.datasets.fire,
 }
-RESOLUTION = 1e-5
+MIN_VARIANCE = 1e-5
 BATCH = 512
 CONTROLLER = diffrax.PIDController(rtol=1e-4, atol=1e-4)
 FLOW = rgen.ProbabilityFlow(stepsize_controller=CONTROLLER)
@@ -61,9 +59,9 @@ MEMBERS = {"volcano": 3, "earthquake": 3, "flood": 6, "fire": 3}
 STEPS = {"volcano": 4500, "earthquake": 6000, "flood": 6000, "fire": 20_000}
 DAMPING = {"volcano": 1.0, "earthquake": 1.0, "flood": 2.0, "fire": 0.5}
 CELL_MEMBERS, CELL_STEPS = 3, 3000
-# Times the variance of the resolution.
-BLURS = 3, 10, 30, 100, 300
-MOSER_BLURS = 10, 3
+# Noise levels to choose from, in units of the least variance.
+NOISE_FACTORS = 3, 10, 30, 100, 300
+MOSER_FACTORS = 10, 3
 # A test point where the density is all but zero costs more than this one.
 FLOOR = 0.03
 LIKELIHOOD_STEPS, LIKELIHOOD_BATCH = 2000, 64
@@ -84,9 +82,9 @@ def split(protocol, key, x):
 
 
 class Setting(NamedTuple):
-    """What a method is told beside the data: the variance of the blur, the finest waves
-    that a network reads, and about how many steps to train for; of the networks of RSGM
-    also the number and the damping of their waves."""
+    """What a method is told beside the data: the least variance, the highest Fourier
+    frequencies that a network reads, and about how many steps to train for. For RSGM
+    also the number of networks, and the damping of their frequencies."""
 
     resolution: float
     max_frequency: float
@@ -95,13 +93,13 @@ class Setting(NamedTuple):
     damping: float = 1.0
 
     def coarser(self, resolution: float) -> "Setting":
-        """This one at that resolution, or at its own if it is coarser."""
+        """This one at that variance, or at its own if it is larger."""
         finest = min(self.max_frequency, resolution**-0.5)
         resolution = max(self.resolution, resolution)
         return self._replace(resolution=resolution, max_frequency=finest)
 
 
-def default_setting(dataset, protocol, resolution=RESOLUTION):
+def default_setting(dataset, protocol, resolution=MIN_VARIANCE):
     if protocol == "cells":
         # What is finer than the cells is not to be learnt from other cells.
         return Setting(resolution, 1 / CELL, CELL_STEPS, CELL_MEMBERS)
@@ -129,7 +127,7 @@ def kent_mixture(data, validation, setting, key):
 
 
 def rsgm(data, validation, setting, key):
-    """An ensemble of score fields, at the resolution that validation prefers."""
+    """An ensemble of score fields, at the noise level that validation prefers."""
     init_key, key = jr.split(key)
     process = _noise(setting)
     # A few small networks: one that is wider fits faster and generalises worse.
@@ -138,13 +136,13 @@ def rsgm(data, validation, setting, key):
     model = rgen.ScoreModel(rgen.nn.Ensemble(members), process, flow=FLOW)
     draw = minibatches(data, BATCH)
 
-    candidate = partial(best_blur, validation=validation)
+    candidate = partial(best_noise_level, validation=validation)
     steps = setting.steps
     return train(model, ensemble_loss, draw, key, steps=steps, candidate=candidate)
 
 
 def rsgm_single(data, validation, setting, key):
-    """One score field of the size of the rivals' networks."""
+    """One score field of the size of the other methods' networks."""
     init_key, key = jr.split(key)
     process = _noise(setting)
     score = _score_field(process, 128, setting, init_key)
@@ -153,17 +151,17 @@ def rsgm_single(data, validation, setting, key):
     return _train(model, denoising_loss, draw, validation, key, setting.steps)
 
 
-def best_blur(model, validation):
-    """The score model at the blur that is best for validation, and its NLL there: from
-    the finest on, the last that gains."""
+def best_noise_level(model, validation):
+    """The score model at the noise level that is best for validation, and its NLL: from
+    the lowest on, the last that gains."""
 
     def value(model):
         found = nll(model.log_prob, validation)
         return math.inf if math.isnan(found) else found
 
     found, lowest = model, value(model)
-    for factor in BLURS:
-        coarse = at_blur(model, factor)
+    for factor in NOISE_FACTORS:
+        coarse = at_noise_level(model, factor)
         coarse_nll = value(coarse)
         if coarse_nll > lowest:
             break
@@ -171,8 +169,8 @@ def best_blur(model, validation):
     return found, lowest
 
 
-def at_blur(model, factor):
-    """The score model at a blur of that many times the variance."""
+def at_noise_level(model, factor):
+    """The score model at that many times the least variance."""
     schedule = model.process.schedule
     t0 = math.log(factor) / math.log(schedule.v_max / schedule.v_min)
     process = rgen.Brownian(SPHERE, rgen.CoarseSchedule(schedule, t0))
@@ -186,15 +184,15 @@ def stereographic(data, validation, setting, key):
     nearest = lambda pole: jnp.max(data @ pole)
     pole = poles[jnp.argmin(jax.lax.map(nearest, poles))]
     chart = rgen.StereographicChart(-pole)
-    # The blur is that of the points, for that of the chart gets finer towards the pole.
-    # At the origin lengths are half of those on the sphere: there it adds a tenth, and
-    # waves have to be twice as fine.
+    # The noise is added to the points, since noise in the chart is finer towards the
+    # pole. At the origin lengths are half of those on the sphere: there the chart's own
+    # noise adds a tenth, and Fourier frequencies have to be twice as high.
     schedule = rgen.LogUniformSchedule(setting.resolution / 40, 15.0)
     process = rgen.OrnsteinUhlenbeck(rgen.Euclidean(2), schedule)
-    waves = setting._replace(max_frequency=2 * setting.max_frequency)
-    score = rgen.nn.ScoreField(process, key=init_key, **_size(128, waves))
+    finer = setting._replace(max_frequency=2 * setting.max_frequency)
+    score = rgen.nn.ScoreField(process, key=init_key, **_size(128, finer))
     model = rgen.ScoreModel(score, process, flow=FLOW)
-    draw = InChart(chart, Blurred(minibatches(data, BATCH), setting.resolution))
+    draw = InChart(chart, Noised(minibatches(data, BATCH), setting.resolution))
     y = jax.vmap(chart.to_chart)(validation)
     trained = _train(model, denoising_loss, draw, y, key, setting.steps)
     return trained._replace(model=rgen.Pushforward(chart, trained.model))
@@ -204,14 +202,14 @@ def flow_matching(data, validation, setting, key):
     init_key, key = jr.split(key)
     field = _flow_field(setting, init_key)
     model = rgen.Flow(rgen.Uniform(SPHERE), field, stepsize_controller=CONTROLLER)
-    draw = Blurred(minibatches(data, BATCH), setting.resolution)
+    draw = Noised(minibatches(data, BATCH), setting.resolution)
     return _train(model, flow_matching_loss, draw, validation, key, setting.steps)
 
 
 def moser_flow(data, validation, setting, key):
-    """At the variance that validation prefers: with waves that are too fine for the
-    data its mass is negative between them."""
-    settings = [setting.coarser(m * setting.resolution) for m in MOSER_BLURS]
+    """At the variance that validation prefers: with Fourier frequencies too high for the
+    data, the mass between the points is negative."""
+    settings = [setting.coarser(m * setting.resolution) for m in MOSER_FACTORS]
     runs = [_moser_flow(data, validation, each, key) for each in settings]
     best = min(runs, key=lambda run: nll(run.model.log_prob, validation))
     return best._replace(seconds=sum(run.seconds for run in runs))
@@ -221,7 +219,7 @@ def _moser_flow(data, validation, setting, key):
     init_key, near_key, key = jr.split(key, 3)
     field = _flow_field(setting, init_key)
     model = rgen.MoserFlow(SPHERE, field, floor=FLOOR, stepsize_controller=CONTROLLER)
-    draw = Blurred(minibatches(data, BATCH), setting.resolution)
+    draw = Noised(minibatches(data, BATCH), setting.resolution)
     near = partial(_near, setting.resolution)
     proposal = near(minibatches(data, BATCH)(near_key))
 
@@ -242,16 +240,16 @@ def _near(resolution, x):
 
 def normalizing_flow(data, validation, setting, key):
     """By maximum likelihood. A step goes through the ODE and back, so that the network
-    and the batches are small. The tolerance is no larger than is exact enough to train
-    on: at 0.01 a network gains on the solver's error, and is slower, being stiffer. So
-    it is with waves that are finer than those of the resolution of the page."""
+    and the batches are small. The tolerance is just exact enough to train on: at 0.01
+    a network exploits the solver's error, and is slower, since it gets stiffer. So it
+    does with higher Fourier frequencies than those of the noise level of the page."""
     init_key, key = jr.split(key)
-    finest = min(setting.max_frequency, RESOLUTION**-0.5)
-    waves = setting._replace(max_frequency=finest)
-    field = _flow_field(waves, init_key, width=64, frequencies=256)
+    finest = min(setting.max_frequency, MIN_VARIANCE**-0.5)
+    coarser = setting._replace(max_frequency=finest)
+    field = _flow_field(coarser, init_key, width=64, frequencies=256)
     base = rgen.Uniform(SPHERE)
     coarse = rgen.Flow(base, field, stepsize_controller=ROUGH)
-    draw = Blurred(minibatches(data, LIKELIHOOD_BATCH), setting.resolution)
+    draw = Noised(minibatches(data, LIKELIHOOD_BATCH), setting.resolution)
     steps = min(setting.steps, LIKELIHOOD_STEPS)
     trained = _train(coarse, likelihood_loss, draw, validation, key, steps)
     model = rgen.Flow(base, trained.model.field, stepsize_controller=CONTROLLER)
@@ -270,8 +268,8 @@ METHODS = {
 }
 
 
-class Blurred(eqx.Module):
-    """Batches of data as a score-based model of a resolution sees them."""
+class Noised(eqx.Module):
+    """Batches of data with the noise of the least variance of a score-based model."""
 
     draw: Callable
     resolution: float = eqx.field(static=True)
@@ -284,9 +282,9 @@ class Blurred(eqx.Module):
         return jax.vmap(one)(x, jr.split(key, len(x)))
 
 
-def blur(model):
-    """Of a score-based model: the variance that it stops at; of a Moser flow: that its
-    data are blurred by."""
+def noise_level(model):
+    """The variance at which a score-based model stops, or of the noise that is added to
+    the data of a Moser flow."""
     if isinstance(model, Floored):
         assert isinstance(model.flow.field, rgen.nn.FlowField)
         return dict(blur=model.flow.field.v_min)
@@ -297,8 +295,8 @@ def blur(model):
 
 
 def sample_metrics(model, test, key):
-    """Of as many draws as there are test points; none where a sampler gives up."""
-    x = drawn(model, len(test), key)
+    """For as many samples as there are test points; null if the sampler fails."""
+    x = samples_or_none(model, len(test), key)
     if x is None:
         return dict(wasserstein=None, squared_mmd=None)
     mmd = rgen.metrics.squared_mmd(SPHERE, x, test, MMD_VARIANCE)
@@ -321,8 +319,8 @@ def _score_field(process, width, setting, key):
 
 
 def _size(width, setting, frequencies=512) -> dict[str, Any]:
-    waves = dict(frequencies=frequencies, max_frequency=setting.max_frequency)
-    return dict(width=width, depth=3, **waves)
+    highest = setting.max_frequency
+    return dict(width=width, depth=3, frequencies=frequencies, max_frequency=highest)
 
 
 def _flow_field(setting, key, width=128, frequencies=512):
@@ -345,7 +343,7 @@ def line(method, dataset, protocol, seed, resolution, steps):
         test_nll=round(nll(model.log_prob, test), 4),
         **sample_metrics(model, test, sample_key),
         **floor_mass(model),
-        **blur(model),
+        **noise_level(model),
     )
 
 
@@ -355,7 +353,7 @@ EXPERIMENT = Experiment(
         Option("dataset", choices=DATASETS),
         Option("protocol", ("legacy",), choices=("legacy", "distinct", "cells")),
         SEED,
-        Option("resolution", (RESOLUTION,), read=fraction),
+        Option("resolution", (MIN_VARIANCE,), read=fraction),
         Option("steps", (None,), read=count, help="default: by data set"),
     ),
     line,

@@ -24,7 +24,7 @@ from . import earth, hyperbolic, rotations
 from ._report._bound import SWEEPS
 from ._report._lines import ROOT, grouped
 from ._report._tables import NAMES, methods_in
-from ._training import draws, log_probs
+from ._training import log_probs, samples_of
 from .torus import ENTROPY
 from .wasserstein_bound import MANIFOLDS
 
@@ -159,15 +159,15 @@ def earth_densities():
 
 
 def rotation_histograms():
-    """Euler angles of draws of the target with 32 components, and of the model."""
+    """Euler angles of samples of the target with 32 components, and of the model."""
     target_key, train_key, test_key = jr.split(jr.key(0), 3)
     truth = rotations.target(32, target_key)
     size, steps = rotations.SIZE, rotations.STEPS
     model = rotations.rsgm(truth, size, steps, train_key).model
     figure, axes = plt.subplots(1, 3, figsize=(11, 3.2), layout="constrained")
     samples = {
-        "target": draws(truth, 20_000)(test_key),
-        "RSGM": draws(model, 20_000)(test_key),
+        "target": samples_of(truth, 20_000)(test_key),
+        "RSGM": samples_of(model, 20_000)(test_key),
     }
     for (label, x), color in zip(samples.items(), [INK, RED], strict=True):
         x = np.asarray(x)
@@ -193,7 +193,7 @@ def rotation_histograms():
 
 
 def discs():
-    """The target on the Poincaré disc, and the densities and draws of the models."""
+    """The target on the Poincaré disc, and the densities and samples of the models."""
     train_key, test_key = jr.split(jr.key(0))
     truth, plane = hyperbolic.target(), hyperbolic.PLANE
     models = {"target": truth}
@@ -217,7 +217,7 @@ def discs():
             vmin=-10,
             vmax=0.5,
         )
-        x = jax.vmap(plane.to_poincare)(draws(model, 1000)(test_key))
+        x = jax.vmap(plane.to_poincare)(samples_of(model, 1000)(test_key))
         ax.plot(*np.asarray(x).T, ".", color=RED, markersize=2, alpha=0.5)
         ax.add_patch(Circle((0, 0), 1, fill=False, color=INK))
         ax.set_title(name)

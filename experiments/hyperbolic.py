@@ -27,12 +27,12 @@ from ._losses import score_matching_loss
 from ._quality import quality
 from ._results import machine
 from ._runner import SEED, Experiment, Option, run
-from ._training import draws, train
+from ._training import samples_of, train
 
 
 PLANE = rgen.Hyperbolic(2)
-# Of a scale of 0.15: a blur of this variance costs it less than 0.001 nats.
-RESOLUTION = 4e-4
+# Noise of this variance costs a scale of 0.15 less than 0.001 nats.
+MIN_VARIANCE = 4e-4
 BATCH = 512
 STEPS = 6000
 SIZE: dict[str, Any] = dict(width=128, depth=3, frequencies=128, max_frequency=10.0)
@@ -56,17 +56,17 @@ def target():
 
 def rsgm(truth, steps, key):
     init_key, key = jr.split(key)
-    schedule = rgen.LogUniformSchedule(RESOLUTION, 6.0)
+    schedule = rgen.LogUniformSchedule(MIN_VARIANCE, 6.0)
     process = rgen.Langevin(PLANE, schedule, PRIOR, steps=150)
     score = rgen.nn.ScoreField(process, key=init_key, **SIZE)
     model = rgen.ScoreModel(score, process, SAMPLER, FLOW)
     loss = eqx.Partial(score_matching_loss, rgen.losses.implicit)
-    return train(model, loss, draws(truth, BATCH), key, steps=steps)
+    return train(model, loss, samples_of(truth, BATCH), key, steps=steps)
 
 
 def exp_wrapped(truth, steps, key):
     settings = dict(batch=BATCH, steps=steps)
-    return exp_wrapped_model(truth, RESOLUTION, SIZE, FLOW, SAMPLER, key, **settings)
+    return exp_wrapped_model(truth, MIN_VARIANCE, SIZE, FLOW, SAMPLER, key, **settings)
 
 
 METHODS = {"rsgm": rsgm, "exp_wrapped": exp_wrapped}

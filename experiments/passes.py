@@ -1,5 +1,5 @@
 """Passes through the network that each model takes to train on a point, to evaluate a
-density and to draw a sample (De Bortoli et al. 2022, Table 4), on the sphere.
+density and to sample (De Bortoli et al. 2022, Table 4), on the sphere.
 
     python -m experiments.passes --steps 1000 --output FILE
 

@@ -4,8 +4,8 @@
     python -m experiments.rotations --components 16 --seed 0
     python -m experiments.rotations --components 16 32 64 --method rsgm --output FILE
 
-One line of JSON for each number of components, seed and method. All see fresh draws of
-the target at every step. What the fields say is at `experiments._quality.quality`.
+One line of JSON for each number of components, seed and method. All see fresh samples
+of the target at every step. What the fields say is at `experiments._quality.quality`.
 """
 
 from functools import partial
@@ -26,20 +26,20 @@ from ._moser import floored, moser_loss
 from ._quality import quality
 from ._results import machine
 from ._runner import SEED, Experiment, Option, run
-from ._training import draws, train
+from ._training import samples_of, train
 
 
 SO3 = rgen.SpecialOrthogonal(3)
 # A twentieth of the variance of a component: it costs 0.002 nats.
-RESOLUTION = 2.5e-4
+MIN_VARIANCE = 2.5e-4
 BATCH = 1024
 STEPS = 30_000
 # A third of the rate of the other experiments. What a score lacks here it lacks for the
 # noise of its targets, which at that rate does not average out however long it trains.
 RATE = 1e-3
 SIZE: dict[str, Any] = dict(width=256, depth=4, frequencies=384, max_frequency=4.0)
-# The finest waves are as fine in a chart: their frequencies are sums over three
-# coordinates rather than nine, and entries of a matrix differ by more than angles.
+# The highest Fourier frequencies of points are as high in a chart: they are sums over
+# three coordinates rather than nine, and entries of a matrix differ by more than angles.
 CHART_SIZE = {**SIZE, "max_frequency": 8.0}
 SAMPLER = rgen.ReverseSDE(steps=100)
 FRAME = rgen.nn.LieAlgebra()
@@ -71,23 +71,23 @@ def times(process, key, n):
 
 def rsgm(truth, size, steps, key):
     init_key, key = jr.split(key)
-    process = rgen.Brownian(SO3, rgen.LogUniformSchedule(RESOLUTION, 5.0))
+    process = rgen.Brownian(SO3, rgen.LogUniformSchedule(MIN_VARIANCE, 5.0))
     field = rgen.nn.ScoreField(process, parametrisation=FRAME, key=init_key, **size)
     model = rgen.ScoreModel(field, process, SAMPLER, FLOW)
     loss = eqx.Partial(score_matching_loss, rgen.losses.denoising, times=times)
-    return train(model, loss, draws(truth, BATCH), key, steps=steps, rate=RATE)
+    return train(model, loss, samples_of(truth, BATCH), key, steps=steps, rate=RATE)
 
 
 def exp_wrapped(truth, size, steps, key):
     model = partial(exp_wrapped_model, batch=BATCH, steps=steps, rate=RATE)
-    return model(truth, RESOLUTION, size, FLOW, SAMPLER, key)
+    return model(truth, MIN_VARIANCE, size, FLOW, SAMPLER, key)
 
 
 def flow_matching(truth, size, steps, key):
     init_key, key = jr.split(key)
     field = _flow_field(size, init_key)
     model = rgen.Flow(rgen.Uniform(SO3), field, stepsize_controller=CONTROLLER)
-    draw = draws(truth, BATCH)
+    draw = samples_of(truth, BATCH)
     return train(model, flow_matching_loss, draw, key, steps=steps, rate=RATE)
 
 
@@ -95,7 +95,7 @@ def moser_flow(truth, size, steps, key):
     init_key, key = jr.split(key)
     field = _flow_field(size, init_key)
     model = rgen.MoserFlow(SO3, field, stepsize_controller=CONTROLLER)
-    draw = draws(truth, BATCH)
+    draw = samples_of(truth, BATCH)
     # Fewer, for each costs about eight times as much as one of the others.
     steps = max(1, steps // 8)
     uniform = rgen.Uniform(SO3)
@@ -105,7 +105,7 @@ def moser_flow(truth, size, steps, key):
 
 
 def _flow_field(size, key):
-    kwargs = dict(v_min=RESOLUTION, parametrisation=FRAME, key=key)
+    kwargs = dict(v_min=MIN_VARIANCE, parametrisation=FRAME, key=key)
     return rgen.nn.FlowField(SO3, **kwargs, **size)
 
 

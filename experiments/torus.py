@@ -4,10 +4,10 @@ normal on the torus T^n (section 6 of De Bortoli et al. 2022).
     python -m experiments.torus --dim 1 10 100 --method denoising
     python -m experiments.torus --method denoising sliced moser_flow --output FILE
 
-The target has a scale of 0.2 radians and a uniform mean, and fresh draws at every step.
+The target has a scale of 0.2 radians and a uniform mean; each step has fresh samples.
 The first four methods are score-based models with those losses. One line of JSON for
 each method, dimension and seed: `gap_per_dim` is the mean of log p - log q over 1,024
-test draws, divided by n, and `nll_per_dim` what it adds to the entropy of the target,
+test samples, divided by n, and `nll_per_dim` what it adds to the entropy of the target,
 -0.1905; `step_ms` is the median time of a training step. Densities take the exact
 divergence up to n = 10, and Hutchinson's estimate from there on.
 """
@@ -29,7 +29,7 @@ from ._losses import score_matching_loss
 from ._moser import floor_mass, floored, moser_loss, near_and_everywhere
 from ._results import machine
 from ._runner import SEED, Experiment, Option, run
-from ._training import draws, log_probs, train
+from ._training import log_probs, samples_of, train
 
 
 SCALE = 0.2
@@ -37,10 +37,10 @@ SCALE = 0.2
 ENTROPY = math.log(SCALE * math.sqrt(2 * math.pi * math.e))
 # A hundredth of the target's variance: it costs 2e-5 nats a dimension. What the noise
 # has not forgotten at the end costs exp(-14).
-RESOLUTION, END = 4e-4, 14.0
+MIN_VARIANCE, END = 4e-4, 14.0
 BATCH, TEST = 512, 1024
 EXACT_UP_TO = 10
-# Waves in random directions are of no use in many dimensions.
+# Fourier frequencies in random directions are of no use in many dimensions.
 SIZE: dict[str, Any] = dict(width=256, depth=3, frequencies=0)
 HARMONICS = 4
 # Where the noise has forgotten the data, the inverse of the squared score makes a large
@@ -96,7 +96,7 @@ def with_harmonics(field, key):
 
 def score_model(loss, weight, truth, steps, key):
     init_key, harmonic_key, key = jr.split(key, 3)
-    schedule = rgen.LogUniformSchedule(RESOLUTION, END)
+    schedule = rgen.LogUniformSchedule(MIN_VARIANCE, END)
     process = rgen.Brownian(truth.manifold, schedule)
     field = rgen.nn.ScoreField(process, key=init_key, **SIZE)
     field = with_harmonics(field, harmonic_key)
@@ -107,7 +107,7 @@ def score_model(loss, weight, truth, steps, key):
     divergence = rgen.ExactDivergence() if exact else rgen.HutchinsonDivergence()
     model = rgen.ScoreModel(field, process, flow=flow, divergence=divergence)
     loss = eqx.Partial(score_matching_loss, loss, weight=weight)
-    return train(model, loss, draws(truth, BATCH), key, steps=steps)
+    return train(model, loss, samples_of(truth, BATCH), key, steps=steps)
 
 
 def moser_flow(truth, steps, key):
@@ -116,7 +116,7 @@ def moser_flow(truth, steps, key):
     field = with_harmonics(field, harmonic_key)
     model = rgen.MoserFlow(truth.manifold, field)
     near = partial(_near, truth.manifold)
-    draw = draws(truth, BATCH)
+    draw = samples_of(truth, BATCH)
     trained = train(model, partial(moser_loss, near), draw, key, steps=steps)
     proposal = near(draw(near_key))
     return trained._replace(model=floored(trained.model, proposal))
@@ -137,7 +137,7 @@ METHODS = {
 
 def quality(model, truth, key):
     test_key, density_key = jr.split(key)
-    x = draws(truth, TEST)(test_key)
+    x = samples_of(truth, TEST)(test_key)
     if isinstance(model, rgen.ScoreModel):
         found = log_probs(model.log_prob, x, jr.split(density_key, TEST))
     else:

@@ -141,12 +141,12 @@ def km(variance, digits=0):
     [
         f"weight {_moser.PENALTY:g}. Their densities are cut off at {earth.FLOOR} of",
         "Moser flows train for half of them",
-        f"a variance of at least $10^{{{math.log10(earth.RESOLUTION):.0f}}}$ square "
-        f"radians, a standard deviation of {km(earth.RESOLUTION)} on the Earth",
+        f"a variance of at least $10^{{{math.log10(earth.MIN_VARIANCE):.0f}}}$ square "
+        f"radians, a standard deviation of {km(earth.MIN_VARIANCE)} on the Earth",
         f"a hundredth of the variance, a standard deviation of {km(1e-7)}",
-        f"to at most {earth.BLURS[-1]} times the variance",
-        f"a noise level of up to {km(earth.BLURS[-1] * earth.RESOLUTION, -1)} on",
-        {(10, 3): "at ten times the variance and at three times"}[earth.MOSER_BLURS],
+        f"to at most {earth.NOISE_FACTORS[-1]} times the variance",
+        f"up to {km(earth.NOISE_FACTORS[-1] * earth.MIN_VARIANCE, -1)} on validation",
+        {(10, 3): "at ten times the variance and at three times"}[earth.MOSER_FACTORS],
         f"for {earth.LIKELIHOOD_STEPS:,} steps of {earth.LIKELIHOOD_BATCH} points",
         {(3, 6): "three small networks, of six on the floods"}[
             earth.MEMBERS["volcano"], earth.MEMBERS["flood"]
@@ -229,6 +229,12 @@ def test_test_points_of_cells_are_near_training_points_but_not_close():
     nearest = 2 * np.arcsin(np.min(chord, axis=1) / 2)
     assert np.mean(nearest < earth.CELL) > 0.5
     assert np.mean(nearest < 20 / 6371) < 0.2
+
+
+@pytest.mark.parametrize("folder", ["rgen", "benchmarks"])
+def test_nothing_depends_on_the_experiments(folder):
+    for path in (_lines.ROOT / folder).rglob("*.py"):
+        assert not re.search(r"(from|import) experiments", path.read_text()), path
 
 
 def test_every_file_of_results_is_whole():
@@ -552,8 +558,8 @@ def test_the_blur_is_the_last_that_gains(monkeypatch, values, factor, best):
     monkeypatch.setattr(earth, "nll", lambda log_prob, x: next(values))
     process = rgen.Brownian(earth.SPHERE, rgen.LogUniformSchedule(1e-5, 4.0))
     score = lambda x, t: jnp.zeros(3)
-    law, value = earth.best_blur(rgen.ScoreModel(score, process), None)
-    assert earth.blur(law)["blur"] == pytest.approx(1e-5 * factor, rel=1e-2)
+    law, value = earth.best_noise_level(rgen.ScoreModel(score, process), None)
+    assert earth.noise_level(law)["blur"] == pytest.approx(1e-5 * factor, rel=1e-2)
     assert value == best
 
 
@@ -565,8 +571,8 @@ def two_places(monkeypatch):
     centres = jnp.eye(3)[jnp.arange(120) % 2]
     x = jax.vmap(earth.SPHERE.project)(centres + noise)
     monkeypatch.setitem(earth.DATASETS, "volcano", lambda: x)
-    monkeypatch.setattr(earth, "BLURS", earth.BLURS[:1])
-    monkeypatch.setattr(earth, "MOSER_BLURS", earth.MOSER_BLURS[:1])
+    monkeypatch.setattr(earth, "NOISE_FACTORS", earth.NOISE_FACTORS[:1])
+    monkeypatch.setattr(earth, "MOSER_FACTORS", earth.MOSER_FACTORS[:1])
     monkeypatch.setattr(earth, "CONTROLLER", earth.ROUGH)
 
 

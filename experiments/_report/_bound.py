@@ -10,8 +10,8 @@ from ._lines import grouped
 from ._tables import decimals, table
 
 
-# What each sweep is drawn against, as a function of a line, and the slope of the bound
-# on a manifold.
+# The abscissa of each sweep: its label, its value for a line, and the slope of the
+# bound on a manifold.
 SWEEPS: dict[str, tuple[str, Callable, Callable]] = {
     "time": ("$T$", lambda line: line["time"], lambda space: -space.spectral_gap),
     "step": (

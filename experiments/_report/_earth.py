@@ -5,8 +5,8 @@ from collections import defaultdict
 
 import numpy as np
 
-from .._published import EARTH, RIVAL, SOURCES
-from ..earth import DATASETS, RESOLUTION, STEPS
+from .._published import EARTH, SOURCES, WITHOUT_CODE
+from ..earth import DATASETS, MIN_VARIANCE, STEPS
 from ._lines import grouped, values
 from ._tables import (
     NAMES,
@@ -75,15 +75,15 @@ def earth_likelihoods(protocol: str, own: dict[tuple, list[dict]]) -> str:
         if method == "kernel_mixture":
             rows += coarse_rows(protocol)
     if protocol == "legacy":
-        rows.append([*RIVAL[:2], *(RIVAL[2][d] for d in DATASETS), ""])
+        rows.append([*WITHOUT_CODE[:2], *(WITHOUT_CODE[2][d] for d in DATASETS), ""])
     return table(head, rows)
 
 
 def coarse_rows(protocol: str) -> list[list[str]]:
-    """Those of kernel mixtures that are blurred by more than that of the page."""
-    groups = at_resolutions(protocol)
+    """Those of kernel mixtures with a larger variance than that of the page."""
+    groups = at_other_variances(protocol)
     rows = []
-    for resolution in sorted({key[2] for key in groups if key[2] > RESOLUTION}):
+    for resolution in sorted({key[2] for key in groups if key[2] > MIN_VARIANCE}):
         cells = [groups.get(("kernel_mixture", d, resolution), []) for d in DATASETS]
         rows.append(likelihoods(f"Kernel mixture, {variance(resolution)}", cells))
     return rows
@@ -92,7 +92,7 @@ def coarse_rows(protocol: str) -> list[list[str]]:
 def earth_finer(own: dict[tuple, list[dict]]) -> dict[str, str]:
     """What a finer noise level makes of the likelihoods of the volcanoes, by the
     protocol of the paper."""
-    groups, dataset = at_resolutions("legacy"), "volcano"
+    groups, dataset = at_other_variances("legacy"), "volcano"
     fine = min(key[2] for key in groups)
     finer = {
         key[0]: group for key, group in groups.items() if key[1:] == (dataset, fine)
@@ -108,7 +108,7 @@ def earth_finer(own: dict[tuple, list[dict]]) -> dict[str, str]:
         for method in NAMES
         if method in finer
     ]
-    head = ["", "published", variance(RESOLUTION), variance(fine), "core-minutes"]
+    head = ["", "published", variance(MIN_VARIANCE), variance(fine), "core-minutes"]
     distances = {m: np.mean(values(g, "wasserstein")) for m, g in finer.items()}
     return {
         "finer": table(head, rows),
@@ -122,9 +122,9 @@ def nlls(group: list[dict]) -> str:
     return interval([line["test_nll"] for line in group])
 
 
-def at_resolutions(protocol: str) -> dict[tuple, list[dict]]:
-    """The lines of other resolutions than that of the page, by method, data set and
-    resolution."""
+def at_other_variances(protocol: str) -> dict[tuple, list[dict]]:
+    """The lines of other variances than that of the page, by method, data set and
+    variance."""
     groups = grouped("earth_resolutions", "protocol", "method", "dataset", "resolution")
     return {key[1:]: group for key, group in groups.items() if key[0] == protocol}
 

@@ -52,7 +52,7 @@ FILES = {
     "earth": File(
         earth.EXPERIMENT,
         LIKELIHOOD,
-        lambda line: {"resolution": earth.RESOLUTION, **earth_default(line)},
+        lambda line: {"resolution": earth.MIN_VARIANCE, **earth_default(line)},
     ),
     "earth_resolutions": File(earth.EXPERIMENT, LIKELIHOOD, earth_default),
     "rotations": File(rotations.EXPERIMENT, QUALITY, rotations_default),

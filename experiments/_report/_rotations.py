@@ -1,14 +1,14 @@
 """Table 5."""
 
 from .._published import ROTATIONS
-from ..rotations import RESOLUTION, STEPS
+from ..rotations import MIN_VARIANCE, STEPS
 from ._lines import grouped
 from ._tables import FIT, NAMES, fit, floors, methods_in, table
 
 
 # To first order, v / 2 for each dimension and unit of the precision of the angle, of
 # which the mean is 200.
-BLUR_COST = 3 * 200 * RESOLUTION / 2
+NOISE_COST = 3 * 200 * MIN_VARIANCE / 2
 
 
 def rotations() -> dict[str, str]:
@@ -43,8 +43,8 @@ def rotations() -> dict[str, str]:
     }
     return {
         "steps": f"{STEPS:,}",
-        "resolution": str(RESOLUTION),
-        "cost": f"{BLUR_COST:.3f}",
+        "resolution": str(MIN_VARIANCE),
+        "cost": f"{NOISE_COST:.3f}",
         "most": str(most),
         "table": table(head, rows),
         "floors": floors(moser),
