@@ -207,8 +207,8 @@ def flow_matching(data, validation, setting, key):
 
 
 def moser_flow(data, validation, setting, key):
-    """At the variance that validation prefers: with Fourier frequencies too high for the
-    data, the mass between the points is negative."""
+    """At the variance that validation prefers: with Fourier frequencies too high for
+    the data, the mass between the points is negative."""
     settings = [setting.coarser(m * setting.resolution) for m in MOSER_FACTORS]
     runs = [_moser_flow(data, validation, each, key) for each in settings]
     best = min(runs, key=lambda run: nll(run.model.log_prob, validation))

@@ -39,7 +39,7 @@ STEPS = 30_000
 RATE = 1e-3
 SIZE: dict[str, Any] = dict(width=256, depth=4, frequencies=384, max_frequency=4.0)
 # The highest Fourier frequencies of points are as high in a chart: they are sums over
-# three coordinates rather than nine, and entries of a matrix differ by more than angles.
+# three coordinates rather than nine, and entries of a matrix differ more than angles.
 CHART_SIZE = {**SIZE, "max_frequency": 8.0}
 SAMPLER = rgen.ReverseSDE(steps=100)
 FRAME = rgen.nn.LieAlgebra()
