@@ -565,8 +565,8 @@ def test_the_blur_is_the_last_that_gains(monkeypatch, values, factor, best):
 
 @pytest.fixture
 def two_places(monkeypatch):
-    """A data set of two places on the sphere, in the stead of the volcanoes, and fewer
-    programs to compile: one candidate in the place of several, one tolerance."""
+    """A data set of two places on the sphere, in the stead of the volcanoes, with few
+    samples, and few programs to compile: one candidate, one tolerance."""
     noise = 0.1 * jr.normal(jr.key(0), (120, 3))
     centres = jnp.eye(3)[jnp.arange(120) % 2]
     x = jax.vmap(earth.SPHERE.project)(centres + noise)
@@ -574,6 +574,7 @@ def two_places(monkeypatch):
     monkeypatch.setattr(earth, "NOISE_FACTORS", earth.NOISE_FACTORS[:1])
     monkeypatch.setattr(earth, "MOSER_FACTORS", earth.MOSER_FACTORS[:1])
     monkeypatch.setattr(earth, "CONTROLLER", earth.ROUGH)
+    monkeypatch.setattr(_moser, "POINTS", 256)
 
 
 @pytest.fixture
@@ -604,7 +605,7 @@ def lines_of(path, experiment, arguments):
     ],
 )
 def test_a_cell_of_the_earth_is_one_command(methods, tmp_path):
-    arguments = f"--dataset volcano --steps 8 --method {methods}"
+    arguments = f"--dataset volcano --resolution 0.01 --steps 8 --method {methods}"
     (line,) = lines_of(tmp_path / "lines.jsonl", earth.EXPERIMENT, arguments)
     assert math.isfinite(line["test_nll"]) and math.isfinite(line["wasserstein"])
 
@@ -613,12 +614,16 @@ def test_a_cell_of_the_earth_is_one_command(methods, tmp_path):
 @pytest.mark.usefixtures("two_places", "without_samples")
 @pytest.mark.parametrize("method", ["moser_flow", "rsgm_single", "normalizing_flow"])
 def test_so_are_those_of_the_other_methods(method, tmp_path):
-    arguments = f"--dataset volcano --steps 8 --method {method}"
+    arguments = f"--dataset volcano --resolution 0.01 --steps 8 --method {method}"
     (line,) = lines_of(tmp_path / "lines.jsonl", earth.EXPERIMENT, arguments)
     assert math.isfinite(line["test_nll"])
 
 
-def test_the_cells_of_the_torus_are_one_command(tmp_path):
+def test_the_cells_of_the_torus_are_one_command(tmp_path, monkeypatch):
+    for name, size in {"BATCH": 32, "TEST": 32}.items():
+        monkeypatch.setattr(torus, name, size)
+    monkeypatch.setattr(torus, "SIZE", {**torus.SIZE, "width": 16})
+    monkeypatch.setattr(_moser, "POINTS", 256)
     arguments = "--dim 2 --method sliced hutchinson moser_flow --steps 8"
     lines = lines_of(tmp_path / "lines.jsonl", torus.EXPERIMENT, arguments)
     assert [line["method"] for line in lines] == ["sliced", "hutchinson", "moser_flow"]
