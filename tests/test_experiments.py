@@ -1,6 +1,7 @@
 import json
 import math
 import re
+from types import SimpleNamespace
 from unittest.mock import Mock
 
 import equinox as eqx
@@ -14,6 +15,7 @@ from helpers import needs_earth_files, sphere_rule
 
 import rgen
 from experiments import (
+    _losses,
     _moser,
     _quality,
     _training,
@@ -613,7 +615,9 @@ def test_a_cell_of_the_earth_is_one_command(methods, tmp_path):
 @remembers
 @pytest.mark.usefixtures("two_places", "without_samples")
 @pytest.mark.parametrize("method", ["moser_flow", "rsgm_single", "normalizing_flow"])
-def test_so_are_those_of_the_other_methods(method, tmp_path):
+def test_so_are_those_of_the_other_methods(method, tmp_path, monkeypatch):
+    # The gradient of a likelihood, which is slow to compile, is tested in test_flows.
+    monkeypatch.setattr(earth, "likelihood_loss", _losses.flow_matching_loss)
     arguments = f"--dataset volcano --resolution 0.01 --steps 8 --method {method}"
     (line,) = lines_of(tmp_path / "lines.jsonl", earth.EXPERIMENT, arguments)
     assert math.isfinite(line["test_nll"])
@@ -628,6 +632,14 @@ def test_the_cells_of_the_torus_are_one_command(tmp_path, monkeypatch):
     lines = lines_of(tmp_path / "lines.jsonl", torus.EXPERIMENT, arguments)
     assert [line["method"] for line in lines] == ["sliced", "hutchinson", "moser_flow"]
     assert all(math.isfinite(line["nll_per_dim"]) for line in lines)
+
+
+def test_the_likelihood_loss_is_minus_the_mean_log_density():
+    law = rgen.VonMisesFisher(jnp.array([0.0, 0.0, 1.0]), 3.0)
+    x = jax.vmap(S2.uniform)(jr.split(jr.key(0), 8))
+    expected = -np.mean(jax.vmap(law.log_prob)(x))
+    model = SimpleNamespace(log_prob=lambda x, key: law.log_prob(x))
+    assert _losses.likelihood_loss(model, x, jr.key(0)) == pytest.approx(expected)
 
 
 def test_the_moser_flow_is_the_one_that_validation_prefers(monkeypatch):
