@@ -45,7 +45,7 @@ class SpecialOrthogonalHeatKernel(AbstractSeriesKernel):
     above that error.
 
     The axis of a sample is uniform, and its angle comes from a table of quantiles with
-    a relative error under 1e-4, or 2e-3 in the one in $10^5$ that end closest to
+    a relative error under 4e-4, or 2e-3 in the one in 1000 that end closest to
     $\omega = \pi$. The table is built at the first call, in tenths of a second.
 
     **Arguments:**

@@ -48,7 +48,7 @@ class SphereHeatKernel(AbstractSeriesKernel):
     (`python -m benchmarks.accuracy`).
 
     The direction of a sample is uniform, and its distance comes from a table of
-    quantiles with a relative error under 1e-4, or 1e-3 in the one in $10^5$ that end
+    quantiles with a relative error under 1e-4, or 1e-3 in the one in 1000 that end
     closest to the antipode. The table is built at the first call, in tenths of a
     second. On the circle a sample is a wrapped normal.
 
