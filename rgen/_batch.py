@@ -15,6 +15,7 @@ from jaxtyping import Array
 from ._check import check_points
 from ._cost import Cost
 from ._distribution import AbstractDistribution
+from ._sharding import automatic
 from ._typing import Floating, Key, typed
 
 
@@ -117,7 +118,7 @@ def log_prob_and_cost(
     progress: Callable[[Iterable], Iterable] = iter,
 ) -> tuple[Floating[Array, " n"], Cost]:
     """[`rgen.log_prob`][], and the [`rgen.Cost`][] of each density."""
-    x = check_points(distribution.manifold, x)
+    x = automatic(check_points(distribution.manifold, x))
     keys = None if key is None else jr.split(key, len(x))
     log_probs, cost = _in_chunks(
         _log_prob, distribution, (x, keys), chunk_size, progress

@@ -1,9 +1,11 @@
-"""Arrays that are sharded over the explicit axes of a mesh."""
+"""Arrays that are sharded over the axes of a mesh."""
 
 import math
+from typing import Any
 
 import jax
-from jax.sharding import NamedSharding, PartitionSpec
+from jax.core import Tracer
+from jax.sharding import AxisType, Mesh, NamedSharding, PartitionSpec
 from jaxtyping import Array, Shaped
 
 
@@ -33,6 +35,38 @@ def take_rows(x: Shaped[Array, "n ..."], rows: Array) -> Shaped[Array, "m ..."]:
             "jax.sharding.reshard(x, PartitionSpec())."
         )
     return x.at[rows].get(out_sharding=sharding)
+
+
+def automatic(x: Shaped[Array, "..."]) -> Shaped[Array, "..."]:
+    """`x`, sharded as it is, over axes that the compiler takes care of: Diffrax's
+    solvers know no explicit ones."""
+    sharding = jax.typeof(x).sharding
+    if isinstance(x, Tracer) or not _explicit(sharding):
+        return x
+    mesh = x.sharding.mesh
+    axis_types = (AxisType.Auto,) * len(mesh.axis_names)
+    mesh = Mesh(mesh.devices, mesh.axis_names, axis_types=axis_types)
+    return jax.device_put(x, NamedSharding(mesh, x.sharding.spec))
+
+
+def refuse_varying(*trees: Any) -> None:
+    """Raises where arrays vary over the axes of a `jax.shard_map` that checks them: the
+    loops of Diffrax begin with values that don't."""
+    leaves = [leaf for leaf in jax.tree.leaves(trees) if isinstance(leaf, Tracer)]
+    if any(map(_varies, leaves)):
+        raise NotImplementedError(
+            "a differential equation cannot be solved inside of a jax.shard_map that "
+            "checks how values vary. Turn the check off: jax.shard_map(..., "
+            "check_vma=False)."
+        )
+
+
+def _varies(x: Tracer) -> bool:
+    kind = jax.typeof(x)
+    # The name before and after jax 0.10.
+    if hasattr(kind, "manual_axis_type"):
+        return bool(kind.manual_axis_type.varying)
+    return bool(getattr(kind, "vma", ()))
 
 
 def _explicit(sharding: NamedSharding) -> bool:

@@ -6,6 +6,7 @@ import jax.numpy as jnp
 from jaxtyping import Array
 
 from .._cost import Cost
+from .._sharding import refuse_varying
 from .._typing import Scalar
 
 
@@ -20,6 +21,7 @@ def solve(
     max_steps: int | None,
 ) -> tuple[Any, Cost]:
     """The solution at `t1`, NaN where the solver does not finish, and what it cost."""
+    refuse_varying(terms, y0)
     dtype = jax.tree.leaves(y0)[0].dtype
     solution = diffrax.diffeqsolve(
         terms,

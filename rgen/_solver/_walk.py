@@ -1,6 +1,7 @@
 import diffrax
 from jaxtyping import Array
 
+from .._sharding import refuse_varying
 from .._typing import Floating, Point
 
 
@@ -12,6 +13,7 @@ def walk(
     adjoint: diffrax.AbstractAdjoint = diffrax.ForwardMode(),  # noqa: B008 (a constant)
 ) -> Point:
     """Where steps between the given times lead from `x`, forwards or backwards."""
+    refuse_varying(terms, x)
     solution = diffrax.diffeqsolve(
         terms,
         solver,
