@@ -110,7 +110,7 @@ def test_draws_are_points(name):
 def test_a_law_of_another_space():
     chart = CHARTS["stereographic"]()
     for law in (normal(3), rgen.Uniform(rgen.Sphere(2))):
-        with pytest.raises(ValueError, match="Pushforward: expected `law`"):
+        with pytest.raises(ValueError, match="Pushforward: expected `base`"):
             Pushforward(chart, law)
 
 
@@ -158,8 +158,20 @@ def test_an_origin_off_the_manifold():
 
 
 def test_exponential_charts_without_known_preimages():
+    rotations = rgen.SpecialOrthogonal(4)
+    chart = ExponentialChart(rotations, rotations.origin)
+    with pytest.raises(NotImplementedError, match=r"one point of Special.* not known"):
+        chart.preimages(rotations.origin)
+
+
+def test_preimages_on_products_end_in_their_point():
     cylinder = rgen.Product(rgen.Euclidean(1), rgen.Sphere(2))
-    for manifold in (rgen.Torus(2), rgen.SpecialOrthogonal(4), cylinder):
+    powers = rgen.Power(rgen.Sphere(2), 2)
+    for manifold, count in [(rgen.Torus(2), 9), (cylinder, 3), (powers, 9)]:
         chart = ExponentialChart(manifold, manifold.origin)
-        with pytest.raises(NotImplementedError, match="is not known here"):
-            chart.preimages(manifold.origin)
+        x = manifold.exp(manifold.origin, manifold.basis(manifold.origin).sum(0) / 2)
+        y = chart.preimages(x)
+        assert y.shape == (count, manifold.dim)
+        np.testing.assert_allclose(y[0], chart.to_chart(x), atol=1e-6)
+        for point in jax.vmap(chart.to_manifold)(y):
+            np.testing.assert_allclose(point, x, atol=1e-5)

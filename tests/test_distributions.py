@@ -247,7 +247,7 @@ def test_wrapped_normal_without_a_density():
     rotations = rgen.SpecialOrthogonal(4)
     distribution = rgen.WrappedNormal(rotations, rotations.origin, 0.5)
     assert rotations.contains(distribution.sample(jr.key(0)))
-    with pytest.raises(NotImplementedError, match="no density is known on Special"):
+    with pytest.raises(NotImplementedError, match=r"one point of Special.* not known"):
         distribution.log_prob(rotations.origin)
 
 

@@ -176,7 +176,7 @@ def test_errors_name_the_hook():
     surface = surfaces.TorusOfRevolution()
     for ask, message in [
         (lambda: surface.log(surface.origin, surface.origin), "defines no `_log`"),
-        (lambda: rgen.SpecialOrthogonal(4).period, "density of a wrapped normal"),
+        (lambda: surface.period, "density of a wrapped normal"),
         (lambda: rgen.nn.Killing().size(surface), "which rgen.nn.Killing needs"),
     ]:
         with pytest.raises(NotImplementedError, match=message):

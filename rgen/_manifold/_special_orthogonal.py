@@ -55,8 +55,13 @@ class SpecialOrthogonal(AbstractMatrixGroup):
 
     @property
     def period(self) -> float:
-        # In higher dimension geodesics need not close.
-        return 2 * math.pi if self.n <= 3 else super().period
+        if self.n > 3:
+            raise NotImplementedError(
+                f"which tangent vectors end in one point of {self} is not known: for "
+                "n > 3 geodesics need not close. For a density use "
+                "rgen.HeatKernelMixture or a model; samples need none of it."
+            )
+        return 2 * math.pi
 
     def algebra(self, z: Floating[Array, " dim"]) -> Floating[Array, "n n"]:
         """The skew-symmetric matrix with coefficients `z`: for n = 3, that of the cross
