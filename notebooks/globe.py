@@ -13,14 +13,15 @@
 #
 # A Riemannian score-based generative model, from points on the globe to a density, new
 # samples and a picture. Points of the sphere are noised by Brownian motion until they
-# are uniform; a network learns the score of the noised points; the noise run backwards
-# draws new ones.
+# are uniform, a network learns the score of the noised points, and the process run
+# backwards samples new ones.
 
 # %%
 import json
 from functools import partial
 from pathlib import Path
 
+import diffrax
 import equinox as eqx
 import jax
 import jax.numpy as jnp
@@ -49,14 +50,14 @@ print(f"{len(train)} points to train on, {len(validation)} and {len(test)} held 
 # %% [markdown]
 # ## Model
 #
-# Brownian motion on $S^2$, with a schedule under which every scale from 64 km, a
-# variance of $10^{-4}$ square radians, to the whole globe has the same share of the
-# time. The score field reads waves of many scales, and is tangent to the sphere.
+# Brownian motion on $S^2$. Its schedule gives every scale the same share of the time,
+# from 64 km, a variance of $10^{-4}$ square radians, to the whole globe. The score field
+# reads Fourier features of many scales, and is tangent to the sphere.
 
 # %%
 sphere = rgen.Sphere(2)
-resolution = 1e-4
-process = rgen.Brownian(sphere, rgen.LogUniformSchedule(resolution, 4.0))
+min_variance = 1e-4
+process = rgen.Brownian(sphere, rgen.LogUniformSchedule(min_variance))
 make_field = partial(
     rgen.nn.ScoreField,
     process,
@@ -79,9 +80,9 @@ score = make_field(key=init_key)
 def batch_loss(score, x0, key):
     time_key, noise_key = jr.split(key)
     t = process.stratified_times(time_key, len(x0))
-    loss = jax.vmap(partial(rgen.losses.denoising, score, process))
-    weight = jax.vmap(partial(rgen.losses.variance_weight, process))
-    return jnp.mean(weight(t) * loss(x0, t, jr.split(noise_key, len(x0))))
+    weight = rgen.losses.variance_weight
+    loss = partial(rgen.losses.denoising, score, process, weight=weight)
+    return jnp.mean(jax.vmap(loss)(x0, t, jr.split(noise_key, len(x0))))
 
 
 steps, batch = 8000, 512
@@ -125,20 +126,18 @@ score = eqx.tree_deserialise_leaves(outputs / "globe.eqx", make_field(key=init_k
 # %% [markdown]
 # ## Held-out likelihood
 #
-# The density comes from the probability flow. Beside it: the uniform law, and a mixture
-# of von Mises-Fisher kernels on the training points whose bandwidths, down to the same
-# resolution, are fitted to the validation points. The mixture is a strong baseline.
+# The density comes from the probability flow. Beside it are the uniform distribution and
+# a strong baseline: a mixture of von Mises-Fisher kernels on the training points, at the
+# same noise level, whose weights are fitted to the validation points.
 
 # %%
-flow = rgen.ProbabilityFlow(
-    stepsize_controller=diffrax.PIDController(rtol=1e-4, atol=1e-4)
-)
+controller = diffrax.PIDController(rtol=1e-4, atol=1e-4)
+flow = rgen.ProbabilityFlow(stepsize_controller=controller)
+model = rgen.ScoreModel(score, process, flow=flow)
 kernel = rgen.VonMisesFisherKernel(sphere)
-mixture = rgen.fit_kernel_mixture(kernel, train, validation, resolution)
+mixture = rgen.fit_kernel_mixture(kernel, train, validation, min_variance)
 nll = {
-    "rgen": -float(
-        jnp.mean(rgen.log_prob(rgen.ScoreModel(score, process, flow=flow), test))
-    ),
+    "rgen": -float(jnp.mean(rgen.log_prob(model, test))),
     "kernel mixture": -float(jnp.mean(rgen.log_prob(mixture, test, chunk_size=64))),
     "uniform": sphere.log_volume,
 }
@@ -150,20 +149,17 @@ for name, value in nll.items():
 # ## Samples, and a picture
 
 # %%
-samples = rgen.sample(rgen.ScoreModel(score, process), sample_key, len(test))
+samples = rgen.sample(model, sample_key, len(test))
 
 # %%
 plot = rgen.plot
 world = plot.Mollweide()
-coarse = rgen.ProbabilityFlow(
-    stepsize_controller=diffrax.PIDController(rtol=1e-3, atol=1e-3)
-)
 grid = plot.grid(world, pixels=80)
 
 figure = plt.figure(figsize=(11, 9.5), layout="constrained")
 axes = figure.subplot_mosaic([["density"] * 2, ["samples", "held out"]])
 plot.frame(axes["density"], world)
-log_density = rgen.log_prob(rgen.ScoreModel(score, process, flow=coarse), grid)
+log_density = rgen.log_prob(model, grid, progress=partial(tqdm, desc="density"))
 image = plot.density(axes["density"], world, log_density, pixels=80)
 plot.coastlines(axes["density"], world)
 plot.color_bar(axes["density"], image)

@@ -10,7 +10,7 @@ from ._base import AbstractKernel, heat_kernel, positive_variance
 
 @heat_kernel.register(Euclidean)
 class EuclideanHeatKernel(AbstractKernel):
-    r"""The heat kernel of $\mathbb R^d$, the normal law
+    r"""The heat kernel of $\mathbb R^d$, the normal distribution
     $(2\pi v)^{-d/2} e^{-|x - x_0|^2/2v}$.
 
     **Arguments:**
