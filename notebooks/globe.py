@@ -51,8 +51,8 @@ print(f"{len(train)} points to train on, {len(validation)} and {len(test)} held 
 # ## Model
 #
 # Brownian motion on $S^2$. Its schedule gives every scale the same share of the time,
-# from 64 km, a variance of $10^{-4}$ square radians, to the whole globe. The score field
-# reads Fourier features of many scales, and is tangent to the sphere.
+# from 64 km, a variance of $10^{-4}$ square radians, to the whole globe. The score
+# field reads Fourier features of many scales, and is tangent to the sphere.
 
 # %%
 sphere = rgen.Sphere(2)
@@ -126,9 +126,9 @@ score = eqx.tree_deserialise_leaves(outputs / "globe.eqx", make_field(key=init_k
 # %% [markdown]
 # ## Held-out likelihood
 #
-# The density comes from the probability flow. Beside it are the uniform distribution and
-# a strong baseline: a mixture of von Mises-Fisher kernels on the training points, at the
-# same noise level, whose weights are fitted to the validation points.
+# The density comes from the probability flow. Beside it are the uniform distribution
+# and a strong baseline: a mixture of von Mises-Fisher kernels on the training points,
+# at the same noise level, whose weights are fitted to the validation points.
 
 # %%
 controller = diffrax.PIDController(rtol=1e-4, atol=1e-4)
