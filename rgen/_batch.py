@@ -20,7 +20,7 @@ from ._typing import Floating, Key, typed
 
 
 # Points that are computed at a time: what bounds the memory.
-_CHUNK = 16_384
+_CHUNK = 4096
 
 
 @typed
