@@ -23,9 +23,10 @@ class RandomWalkKernel(AbstractKernel):
     Its density and its score are not known: `log_prob` and `score` raise a
     `NotImplementedError`. No gradient flows through a sample.
 
-    A step must be short against the curvature. Its length is about
-    $\sqrt{d\,v / \mathrm{steps}}$: keep that under a third of the smallest radius of
-    curvature.
+    Steps must be short against the curvature: for the variance $v$ and the smallest
+    radius of curvature $\rho$ take at least $10 v / \rho^2$ steps, and $40 v / \rho^2$
+    with an [`rgen.ProjectionRetraction`][]. With fewer, the samples have too little
+    noise, and a model that is trained on them is wrong without a word.
 
     **Arguments:**
 
