@@ -127,35 +127,41 @@ def log_prob_and_cost(
     return log_probs, cost
 
 
-@eqx.filter_jit
-def _sample(distribution: AbstractDistribution, keys: Array) -> Any:
-    return jax.vmap(distribution.sample_and_cost)(keys)
+def _sample(distribution: AbstractDistribution, key: Key) -> Any:
+    return distribution.sample_and_cost(key)
+
+
+def _log_prob(distribution: AbstractDistribution, x: Array, key: Key | None) -> Any:
+    if key is None:
+        return distribution.log_prob_and_cost(x)
+    return distribution.log_prob_and_cost(x, key)
 
 
 @eqx.filter_jit
-def _log_prob(distribution: AbstractDistribution, x: Array, keys: Array | None) -> Any:
-    if keys is None:
-        return jax.vmap(lambda x: distribution.log_prob_and_cost(x))(x)
-    return jax.vmap(distribution.log_prob_and_cost)(x, keys)
+def _chunk(f: Callable, distribution: AbstractDistribution, rows: Any) -> Any:
+    return jax.vmap(lambda row: f(distribution, *row))(rows)
 
 
 def _in_chunks(
     f: Callable,
     distribution: AbstractDistribution,
-    args: Any,
+    rows: Any,
     chunk_size: int,
     progress: Callable[[Iterable], Iterable],
 ) -> Any:
-    """`f(distribution, *args)`, of which `chunk_size` rows are computed at a time."""
+    """`f(distribution, *row)` for all rows, `chunk_size` of them at a time."""
     if chunk_size < 1:
         raise ValueError(f"expected `chunk_size` of at least 1, got {chunk_size}.")
-    n = len(args[0])
+    n = len(rows[0])
     if n <= chunk_size:
-        return f(distribution, *args)
+        return _chunk(f, distribution, rows)
+    if isinstance(rows[0], Tracer):
+        one = lambda row: f(distribution, *row)
+        return jax.lax.map(one, rows, batch_size=chunk_size)
     # A last chunk that is too short computes some rows a second time.
     starts = [min(start, n - chunk_size) for start in range(0, n, chunk_size)]
-    chunk = lambda start: jax.tree.map(lambda a: a[start : start + chunk_size], args)
-    parts = [f(distribution, *chunk(start)) for start in progress(starts)]
+    cut = lambda start: jax.tree.map(lambda a: a[start : start + chunk_size], rows)
+    parts = [_chunk(f, distribution, cut(start)) for start in progress(starts)]
     last = n - starts[-2] - chunk_size
     parts[-1] = jax.tree.map(lambda a: a[chunk_size - last :], parts[-1])
     return jax.tree.map(lambda *leaves: jnp.concatenate(leaves), *parts)

@@ -1,7 +1,8 @@
 """Transition kernels of diffusions, of which most are heat kernels."""
 
-from ._base import AbstractKernel as AbstractKernel, heat_kernel as heat_kernel
+from ._base import AbstractKernel as AbstractKernel
 from ._euclidean import EuclideanHeatKernel as EuclideanHeatKernel
+from ._heat_kernel import heat_kernel as heat_kernel
 from ._hyperbolic import HyperbolicHeatKernel as HyperbolicHeatKernel
 from ._ornstein_uhlenbeck import OrnsteinUhlenbeckKernel as OrnsteinUhlenbeckKernel
 from ._power import PowerKernel as PowerKernel

@@ -1,5 +1,4 @@
 import abc
-from functools import singledispatch
 
 import equinox as eqx
 import jax.numpy as jnp
@@ -49,18 +48,3 @@ def positive_variance(where: str, v: Scalar) -> Scalar:
             "Start at the smallest noise level that you want to resolve."
         )
     return jnp.where(v > 0, v, jnp.nan)
-
-
-@singledispatch
-def heat_kernel(manifold: AbstractManifold) -> AbstractKernel:
-    """The heat kernel of a manifold, chosen by the manifold's type: exact where it is
-    known, and otherwise a geodesic random walk, [`rgen.RandomWalkKernel`][], which can
-    be sampled and has no density.
-
-    Make the kernel of a manifold of your own known with
-    `rgen.heat_kernel.register(MyManifold, MyHeatKernel)`.
-    """
-    # Here, for the random walk is a kernel itself.
-    from ._random_walk import RandomWalkKernel
-
-    return RandomWalkKernel(manifold)

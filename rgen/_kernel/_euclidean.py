@@ -5,7 +5,8 @@ import jax.random as jr
 
 from .._manifold import Euclidean
 from .._typing import Key, Point, Scalar, Tangent, typed
-from ._base import AbstractKernel, heat_kernel, positive_variance
+from ._base import AbstractKernel, positive_variance
+from ._heat_kernel import heat_kernel
 
 
 @heat_kernel.register(Euclidean)

@@ -16,7 +16,8 @@ from .._manifold._hyperbolic import (
 )
 from .._numerics import safe_norm, safe_sqrt
 from .._typing import Key, Point, Scalar, Tangent, typed
-from ._base import AbstractKernel, heat_kernel, positive_variance
+from ._base import AbstractKernel, positive_variance
+from ._heat_kernel import heat_kernel
 
 
 class HyperbolicHeatKernel(AbstractKernel):

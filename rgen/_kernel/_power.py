@@ -4,7 +4,8 @@ import jax.random as jr
 
 from .._manifold import Power
 from .._typing import Key, Point, Scalar, Tangent, typed
-from ._base import AbstractKernel, heat_kernel
+from ._base import AbstractKernel
+from ._heat_kernel import heat_kernel
 
 
 class PowerKernel(AbstractKernel):

@@ -4,7 +4,8 @@ from jaxtyping import Array
 
 from .._manifold import Product
 from .._typing import Floating, Key, Point, Scalar, Tangent, typed
-from ._base import AbstractKernel, heat_kernel
+from ._base import AbstractKernel
+from ._heat_kernel import heat_kernel
 
 
 class ProductKernel(AbstractKernel):

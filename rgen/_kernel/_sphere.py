@@ -8,8 +8,9 @@ from jaxtyping import Array, Float
 from .._manifold import Sphere
 from .._numerics import safe_norm
 from .._typing import Key, Point, Scalar, Tangent, typed
-from ._base import heat_kernel, positive_variance
+from ._base import positive_variance
 from ._contour import NodeValues, Reals, array_module, contour_integral
+from ._heat_kernel import heat_kernel
 from ._radial import radial_sample, radial_table
 from ._series import sphere_series, sphere_terms
 from ._series_kernel import AbstractSeriesKernel

@@ -7,7 +7,8 @@ from jaxtyping import Array
 
 from .._manifold import Torus
 from .._typing import Floating, Key, Point, Scalar, Tangent, typed
-from ._base import heat_kernel, positive_variance
+from ._base import positive_variance
+from ._heat_kernel import heat_kernel
 from ._series import circle_series
 from ._series_kernel import AbstractSeriesKernel
 

@@ -3,7 +3,8 @@ import jax.numpy as jnp
 
 from .._manifold import AbstractManifold
 from .._typing import Key, Point, Scalar, Tangent, typed
-from ._base import AbstractKernel, heat_kernel, positive_variance
+from ._base import AbstractKernel, positive_variance
+from ._heat_kernel import heat_kernel
 from ._series_kernel import AbstractSeriesKernel
 
 
