@@ -14,7 +14,8 @@ import rgen
 
 
 S2 = rgen.Sphere(2)
-PROCESS = rgen.Brownian(S2, rgen.LogUniformSchedule(0.05))
+# At the variance 20 all but e^{-20} of the data is forgotten.
+PROCESS = rgen.Brownian(S2, rgen.LogUniformSchedule(0.05, 20.0))
 POLE = S2.origin
 X = jnp.array([0.6, 0.0, 0.8])
 

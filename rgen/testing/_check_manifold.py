@@ -71,7 +71,8 @@ def check_manifold(
         tolerance = 1e-4 if dtype == jnp.float32 else 1e-8
     residuals: dict[str, tuple[float, float]] = {}
     skipped: dict[str, str] = {}
-    sample = _sample(manifold, key, n, radius)
+    # An array, so that another radius compiles nothing.
+    sample = _sample(manifold, key, n, jnp.asarray(radius, dtype))
     for group, (laws, factor) in _LAWS.items():
         try:
             values = _evaluate(laws, manifold, sample)
@@ -112,7 +113,7 @@ class _Sample(NamedTuple):
 
 
 @eqx.filter_jit
-def _sample(manifold: AbstractManifold, key: Key, n: int, radius: float) -> _Sample:
+def _sample(manifold: AbstractManifold, key: Key, n: int, radius: Scalar) -> _Sample:
     def one(key: Key, length: Scalar) -> _Sample:
         keys = jr.split(key, 8)
         x, z = _point(manifold, keys[0]), _point(manifold, keys[1])
