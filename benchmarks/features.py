@@ -50,7 +50,7 @@ def main():
     t = process.stratified_times(jr.key(2), POINTS)
 
     def features(score, x, t):
-        one = lambda x, t: score.features(x, process.schedule.variance(t))
+        one = lambda x, t: score.field.features(x, process.schedule.variance(t))
         return jax.vmap(one)(x, t)
 
     def total(score, x, t):

@@ -177,7 +177,7 @@ def test_features_are_smooth_on_the_manifold(name):
     first, last = at(x, jnp.array(1e-4)), at(x, jnp.array(5.0))
     assert first.shape == (8, features.out_size)
     assert (abs(first) <= 1 + 1e-6).all()
-    size = features._in_size
+    size = sum(features._in_sizes)
     # At v = 5 the fine waves, of the second half of the scales, are gone; at first not.
     waves = slice(size + 4, size + 8)
     assert jnp.max(jnp.abs(last[:, waves])) < 1e-6
