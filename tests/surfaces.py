@@ -59,7 +59,9 @@ class Stiefel(rgen.AbstractLevelSet):
         )
 
     def _uniform(self, key):
-        return jnp.linalg.qr(jr.normal(key, (5, 2)))[0]
+        q, r = jnp.linalg.qr(jr.normal(key, (5, 2)))
+        # Without the signs, the first entries of the columns would have but one sign.
+        return q * jnp.sign(jnp.diagonal(r))
 
 
 class AngleTorus(rgen.AbstractMetricManifold):
