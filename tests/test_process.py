@@ -298,14 +298,16 @@ class Tilted(rgen.AbstractProcess):
     """A process of a user's, whose constructor is not that of its fields."""
 
     schedule: rgen.AbstractSchedule
-    kernel: rgen.AbstractKernel
 
     manifold = rgen.Euclidean(2)
     rate = -1.0
 
     def __init__(self, pace):
         self.schedule = rgen.ConstantSchedule(pace)
-        self.kernel = rgen.RandomWalkKernel(self.manifold, self._drift, steps=4)
+
+    @property
+    def kernel(self):
+        return rgen.RandomWalkKernel(self.manifold, self._drift, steps=4)
 
     @property
     def prior(self):
