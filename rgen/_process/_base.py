@@ -28,10 +28,10 @@ class AbstractProcess(eqx.Module):
     with one number for each factor, which
     [`broadcast`][rgen.AbstractProcess.broadcast] makes fit for tangent vectors.
 
-    A process of your own has the fields below, or properties of their names, and defines
-    the drift at unit speed, `_drift(x)`, a tangent vector at `x`. Where the kernel is a
-    random walk with that drift, make it a property, as [`rgen.Langevin`][] does: a field
-    would hold the process that holds it.
+    A process of your own has the fields below, or properties of their names, and
+    defines the drift at unit speed, `_drift(x)`, a tangent vector at `x`. Where the
+    kernel is a random walk with that drift, make it a property, as [`rgen.Langevin`][]
+    does: a field would hold the process that holds it.
     """
 
     manifold: eqx.AbstractVar[AbstractManifold]
