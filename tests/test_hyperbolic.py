@@ -10,6 +10,7 @@ import mpmath as mp
 import numpy as np
 import pytest
 
+import rgen
 from rgen import Hyperbolic, HyperbolicHeatKernel, heat_kernel
 
 
@@ -485,8 +486,9 @@ def test_errors():
     with pytest.raises(ValueError, match="not compact"):
         m.uniform(jr.key(0))
     assert heat_kernel(m) == HyperbolicHeatKernel(m)
-    with pytest.raises(NotImplementedError, match="no exact heat kernel"):
-        heat_kernel(Hyperbolic(4))
+    assert isinstance(heat_kernel(Hyperbolic(4)), rgen.RandomWalkKernel)
+    with pytest.raises(NotImplementedError, match="dimension 2 or 3"):
+        HyperbolicHeatKernel(Hyperbolic(4))
 
 
 # The heat kernels. t and r are exact numbers below.
