@@ -31,6 +31,6 @@ def exp_wrapped(
     process = rgen.OrnsteinUhlenbeck(rgen.Euclidean(manifold.dim), schedule)
     field = rgen.nn.ScoreField(process, key=init_key, **size)
     model = rgen.ScoreModel(field, process, sampler, flow)
-    draw = InChart(chart, samples_of(truth, batch))
-    trained = train(model, denoising_loss, draw, key, **training)
+    sample_batch = InChart(chart, samples_of(truth, batch))
+    trained = train(model, denoising_loss, sample_batch, key, **training)
     return trained._replace(model=rgen.Pushforward(chart, trained.model))

@@ -35,7 +35,7 @@ class Trained(NamedTuple):
 def train(
     model: Any,
     loss: Callable,
-    draw: Callable,
+    sample_batch: Callable,
     key: jax.Array,
     *,
     steps: int,
@@ -46,8 +46,8 @@ def train(
     weight i^9. With `candidate`, which turns an average into the model to be tested and
     its validation NLL, the best of eight such models, at equal intervals.
 
-    `draw(key)`, an `eqx.Partial` or another module, returns a batch of data, and
-    `loss(model, x0, key)` its loss.
+    `sample_batch(key)`, an `eqx.Partial` or another module, returns a batch of data,
+    and `loss(model, x0, key)` its loss.
     """
     start = time.perf_counter()
     warmup = min(200, steps // 10)
@@ -57,9 +57,11 @@ def train(
     average = model
 
     @eqx.filter_jit
-    def step(draw, model, average, state, i, key):
+    def step(sample_batch, model, average, state, i, key):
         batch_key, loss_key = jr.split(key)
-        _, grads = eqx.filter_value_and_grad(loss)(model, draw(batch_key), loss_key)
+        _, grads = eqx.filter_value_and_grad(loss)(
+            model, sample_batch(batch_key), loss_key
+        )
         updates, state = optim.update(grads, state)
         model = eqx.apply_updates(model, updates)
         arrays, static = eqx.partition(model, eqx.is_inexact_array)
@@ -75,7 +77,7 @@ def train(
         for i, step_key in enumerate(tqdm(jr.split(key, steps), disable=None)):
             before = time.perf_counter()
             model, average, state = step(
-                draw, model, average, state, jnp.array(i), step_key
+                sample_batch, model, average, state, jnp.array(i), step_key
             )
             jax.block_until_ready(average)
             step_seconds.append(time.perf_counter() - before)
@@ -136,10 +138,10 @@ class InChart(eqx.Module):
     """Batches of points, in the coordinates of a chart."""
 
     chart: rgen.AbstractChart
-    draw: Callable
+    sample_batch: Callable
 
     def __call__(self, key):
-        return jax.vmap(self.chart.to_chart)(self.draw(key))
+        return jax.vmap(self.chart.to_chart)(self.sample_batch(key))
 
 
 @eqx.filter_jit

@@ -134,11 +134,13 @@ def rsgm(data, validation, setting, key):
     member = lambda key: _score_field(process, 96, setting, key)
     members = eqx.filter_vmap(member)(jr.split(init_key, setting.members))
     model = rgen.ScoreModel(rgen.nn.Ensemble(members), process, flow=FLOW)
-    draw = minibatches(data, BATCH)
+    sample_batch = minibatches(data, BATCH)
 
     candidate = partial(best_noise_level, validation=validation)
     steps = setting.steps
-    return train(model, ensemble_loss, draw, key, steps=steps, candidate=candidate)
+    return train(
+        model, ensemble_loss, sample_batch, key, steps=steps, candidate=candidate
+    )
 
 
 def rsgm_single(data, validation, setting, key):
@@ -147,8 +149,8 @@ def rsgm_single(data, validation, setting, key):
     process = _noise(setting)
     score = _score_field(process, 128, setting, init_key)
     model = rgen.ScoreModel(score, process, flow=FLOW)
-    draw = minibatches(data, BATCH)
-    return _train(model, denoising_loss, draw, validation, key, setting.steps)
+    sample_batch = minibatches(data, BATCH)
+    return _train(model, denoising_loss, sample_batch, validation, key, setting.steps)
 
 
 def best_noise_level(model, validation):
@@ -192,9 +194,9 @@ def stereographic(data, validation, setting, key):
     finer = setting._replace(max_frequency=2 * setting.max_frequency)
     score = rgen.nn.ScoreField(process, key=init_key, **_size(128, finer))
     model = rgen.ScoreModel(score, process, flow=FLOW)
-    draw = InChart(chart, Noised(minibatches(data, BATCH), setting.resolution))
+    sample_batch = InChart(chart, Noised(minibatches(data, BATCH), setting.resolution))
     y = jax.vmap(chart.to_chart)(validation)
-    trained = _train(model, denoising_loss, draw, y, key, setting.steps)
+    trained = _train(model, denoising_loss, sample_batch, y, key, setting.steps)
     return trained._replace(model=rgen.Pushforward(chart, trained.model))
 
 
@@ -202,8 +204,10 @@ def flow_matching(data, validation, setting, key):
     init_key, key = jr.split(key)
     field = _flow_field(setting, init_key)
     model = rgen.Flow(rgen.Uniform(SPHERE), field, stepsize_controller=CONTROLLER)
-    draw = Noised(minibatches(data, BATCH), setting.resolution)
-    return _train(model, flow_matching_loss, draw, validation, key, setting.steps)
+    sample_batch = Noised(minibatches(data, BATCH), setting.resolution)
+    return _train(
+        model, flow_matching_loss, sample_batch, validation, key, setting.steps
+    )
 
 
 def moser_flow(data, validation, setting, key):
@@ -219,7 +223,7 @@ def _moser_flow(data, validation, setting, key):
     init_key, near_key, key = jr.split(key, 3)
     field = _flow_field(setting, init_key)
     model = rgen.MoserFlow(SPHERE, field, floor=FLOOR, stepsize_controller=CONTROLLER)
-    draw = Noised(minibatches(data, BATCH), setting.resolution)
+    sample_batch = Noised(minibatches(data, BATCH), setting.resolution)
     near = partial(_near, setting.resolution)
     proposal = near(minibatches(data, BATCH)(near_key))
 
@@ -229,7 +233,7 @@ def _moser_flow(data, validation, setting, key):
 
     steps = max(1, setting.steps // 2)
     loss = partial(moser_loss, near)
-    return train(model, loss, draw, key, steps=steps, candidate=candidate)
+    return train(model, loss, sample_batch, key, steps=steps, candidate=candidate)
 
 
 def _near(resolution, x):
@@ -249,9 +253,9 @@ def normalizing_flow(data, validation, setting, key):
     field = _flow_field(coarser, init_key, width=64, frequencies=256)
     base = rgen.Uniform(SPHERE)
     coarse = rgen.Flow(base, field, stepsize_controller=ROUGH)
-    draw = Noised(minibatches(data, LIKELIHOOD_BATCH), setting.resolution)
+    sample_batch = Noised(minibatches(data, LIKELIHOOD_BATCH), setting.resolution)
     steps = min(setting.steps, LIKELIHOOD_STEPS)
-    trained = _train(coarse, likelihood_loss, draw, validation, key, steps)
+    trained = _train(coarse, likelihood_loss, sample_batch, validation, key, steps)
     model = rgen.Flow(base, trained.model.field, stepsize_controller=CONTROLLER)
     return trained._replace(model=model)
 
@@ -271,12 +275,12 @@ METHODS = {
 class Noised(eqx.Module):
     """Batches of data with the noise of the least variance of a score-based model."""
 
-    draw: Callable
+    sample_batch: Callable
     resolution: float = eqx.field(static=True)
 
     def __call__(self, key):
         batch_key, key = jr.split(key)
-        x = self.draw(batch_key)
+        x = self.sample_batch(batch_key)
         kernel = rgen.heat_kernel(SPHERE)
         one = lambda x, key: kernel.sample(x, jnp.array(self.resolution), key)
         return jax.vmap(one)(x, jr.split(key, len(x)))
@@ -304,9 +308,9 @@ def sample_metrics(model, test, key):
     return dict(wasserstein=round(distance, 4), squared_mmd=round(float(mmd), 5))
 
 
-def _train(model, loss, draw, validation, key, steps):
+def _train(model, loss, sample_batch, validation, key, steps):
     candidate = lambda model: (model, nll(model.log_prob, validation))
-    return train(model, loss, draw, key, steps=steps, candidate=candidate)
+    return train(model, loss, sample_batch, key, steps=steps, candidate=candidate)
 
 
 def _noise(setting):

@@ -60,7 +60,7 @@ def chart_model(chart, key):
     model = rgen.ScoreModel(field, PLANE, sampler, FLOW)
 
     def loss(model, x, key):
-        return denoising_loss(model.law, jax.vmap(chart.to_chart)(x), key)
+        return denoising_loss(model.base, jax.vmap(chart.to_chart)(x), key)
 
     return rgen.Pushforward(chart, model), loss
 

@@ -87,20 +87,20 @@ def flow_matching(truth, size, steps, key):
     init_key, key = jr.split(key)
     field = _flow_field(size, init_key)
     model = rgen.Flow(rgen.Uniform(SO3), field, stepsize_controller=CONTROLLER)
-    draw = samples_of(truth, BATCH)
-    return train(model, flow_matching_loss, draw, key, steps=steps, rate=RATE)
+    sample_batch = samples_of(truth, BATCH)
+    return train(model, flow_matching_loss, sample_batch, key, steps=steps, rate=RATE)
 
 
 def moser_flow(truth, size, steps, key):
     init_key, key = jr.split(key)
     field = _flow_field(size, init_key)
     model = rgen.MoserFlow(SO3, field, stepsize_controller=CONTROLLER)
-    draw = samples_of(truth, BATCH)
+    sample_batch = samples_of(truth, BATCH)
     # Fewer, for each costs about eight times as much as one of the others.
     steps = max(1, steps // 8)
     uniform = rgen.Uniform(SO3)
     loss = partial(moser_loss, lambda x: uniform)
-    trained = train(model, loss, draw, key, steps=steps)
+    trained = train(model, loss, sample_batch, key, steps=steps)
     return trained._replace(model=floored(trained.model, uniform))
 
 

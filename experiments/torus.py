@@ -116,9 +116,9 @@ def moser_flow(truth, steps, key):
     field = with_harmonics(field, harmonic_key)
     model = rgen.MoserFlow(truth.manifold, field)
     near = partial(_near, truth.manifold)
-    draw = samples_of(truth, BATCH)
-    trained = train(model, partial(moser_loss, near), draw, key, steps=steps)
-    proposal = near(draw(near_key))
+    sample_batch = samples_of(truth, BATCH)
+    trained = train(model, partial(moser_loss, near), sample_batch, key, steps=steps)
+    proposal = near(sample_batch(near_key))
     return trained._replace(model=floored(trained.model, proposal))
 
 

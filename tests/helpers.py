@@ -209,8 +209,8 @@ def _wrapped_normal(mean):
 
 @eqx.filter_jit
 def points(manifold, key, n):
-    """`n` independent points: uniform where there is a uniform law, and else within a
-    distance of about 2 from the origin."""
+    """`n` independent points: uniform where there is a uniform distribution, and else
+    within a distance of about 2 from the origin."""
     if manifold.compact:
         return jax.vmap(manifold.uniform)(jr.split(key, n))
     origin = manifold.origin
@@ -224,7 +224,7 @@ def log_probs(distribution, x):
 
 
 @eqx.filter_jit
-def draws(distribution, key, n):
+def samples_of(distribution, key, n):
     return jax.vmap(distribution.sample)(jr.split(key, n))
 
 

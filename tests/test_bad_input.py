@@ -95,13 +95,15 @@ def models():
 
 @pytest.mark.parametrize("name", models())
 def test_models_have_a_density_on_the_manifold_only(name):
-    law = models()[name]
+    distribution = models()[name]
     near = jnp.array([0.6, 0.0, 0.8])
-    assert jnp.isfinite(law.log_prob(near))
+    assert jnp.isfinite(distribution.log_prob(near))
     with pytest.raises(ValueError, match=r"Sphere\(dim=2\), .* not on it .*project"):
-        law.log_prob(1.1 * near)
+        distribution.log_prob(1.1 * near)
     with pytest.raises(eqx.EquinoxRuntimeError, match="not on it"):
-        eqx.filter_jit(eqx.filter_vmap(law.log_prob))(jnp.stack([near, 1.1 * near]))
+        eqx.filter_jit(eqx.filter_vmap(distribution.log_prob))(
+            jnp.stack([near, 1.1 * near])
+        )
 
 
 def test_mixtures_of_kernels_that_there_are_not():
@@ -129,16 +131,16 @@ def test_points_that_are_known_are_checked_inside_a_traced_function():
 
 @pytest.mark.parametrize("name", DISTRIBUTIONS)
 def test_a_density_of_a_batch(name):
-    law = DISTRIBUTIONS[name]()
-    batch = jnp.stack([law.manifold.origin] * 5)
+    distribution = DISTRIBUTIONS[name]()
+    batch = jnp.stack([distribution.manifold.origin] * 5)
     with pytest.raises(ValueError, match=r"(?s)got \(5, .*vmap"):
-        law.log_prob(batch)
+        distribution.log_prob(batch)
 
 
 def test_a_proposal_on_another_manifold():
-    law, other = rgen.MoserFlow(S2, zero), rgen.Uniform(rgen.Torus(3))
+    distribution, other = rgen.MoserFlow(S2, zero), rgen.Uniform(rgen.Torus(3))
     with pytest.raises(ValueError, match=r"`proposal` on Sphere\(dim=2\)"):
-        law.loss(POLE, KEY, proposal=other)
+        distribution.loss(POLE, KEY, proposal=other)
 
 
 def test_a_batch_larger_than_the_data():
@@ -202,10 +204,10 @@ def test_times_that_are_not_positive(t):
     assert jnp.isnan(score).all()
 
 
-# Laws and kernels that do not exist
+# Densities and kernels that do not exist
 
 
-def test_uniform_law_of_a_space_that_is_not_compact():
+def test_uniform_distribution_of_a_space_that_is_not_compact():
     with pytest.raises(ValueError, match=r"not compact.*WrappedNormal"):
         H2.uniform(KEY)
     with pytest.raises(ValueError, match=r"compact.*Hyperbolic.*WrappedNormal"):
@@ -214,7 +216,7 @@ def test_uniform_law_of_a_space_that_is_not_compact():
         rgen.Uniform(rgen.Euclidean(2))
 
 
-def test_brownian_motion_without_a_limit():
+def test_brownian_motion_without_a_prior():
     with pytest.raises(ValueError, match=r"expected a compact `manifold`.*Langevin"):
         rgen.Brownian(H2, SCHEDULE)
 

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 import scipy.special
 import scipy.stats
-from helpers import draws, log_probs, points, sphere_rule
+from helpers import log_probs, points, samples_of, sphere_rule
 
 import rgen
 from rgen import KernelMixture, fit_kernel_mixture
@@ -17,8 +17,8 @@ FISHER = rgen.VonMisesFisherKernel(rgen.Sphere(2))
 
 
 def cloud(key, n, concentration=50.0):
-    law = rgen.VonMisesFisher(rgen.Sphere(2).origin, concentration)
-    return draws(law, key, n)
+    distribution = rgen.VonMisesFisher(rgen.Sphere(2).origin, concentration)
+    return samples_of(distribution, key, n)
 
 
 def mixture(n):
@@ -30,34 +30,35 @@ def mixture(n):
 
 @pytest.mark.parametrize("n", [1, 512, 1100])
 def test_density_is_the_sum_over_centres_and_variances(n):
-    law, x = mixture(n), cloud(jr.key(1), 20, 2.0)
-    centres, points = np.float64(law.centres), np.float64(x)
-    k = 1 / np.float64(law.variances)[:, None, None]
+    distribution, x = mixture(n), cloud(jr.key(1), 20, 2.0)
+    centres, points = np.float64(distribution.centres), np.float64(x)
+    k = 1 / np.float64(distribution.variances)[:, None, None]
     squares = np.sum((centres - points[:, None]) ** 2, -1)
     kernels = k / (2 * np.pi * -np.expm1(-2 * k)) * np.exp(-k * squares / 2)
-    weights = scipy.special.softmax(np.float64(law.log_weights))
+    weights = scipy.special.softmax(np.float64(distribution.log_weights))
     expected = np.log(np.einsum("k,kxc->x", weights, kernels) / n)
     # Roundings of exponents of up to 10 in size, in float32.
-    np.testing.assert_allclose(log_probs(law, x), expected, atol=1e-5)
+    np.testing.assert_allclose(log_probs(distribution, x), expected, atol=1e-5)
 
 
 def test_density_integrates_to_one():
     variances, log_weights = 1 / jnp.array([1.0, 30.0]), jnp.log(jnp.array([0.4, 0.6]))
-    law = KernelMixture(FISHER, cloud(jr.key(0), 600), variances, log_weights)
+    distribution = KernelMixture(FISHER, cloud(jr.key(0), 600), variances, log_weights)
     # Exact for harmonics up to degree 119, of which kappa = 30 has less than 1e-8.
     x, w = sphere_rule(60)
     x = x.astype(np.float32)
-    total = w @ np.exp(np.asarray(log_probs(law, x), np.float64))
+    total = w @ np.exp(np.asarray(log_probs(distribution, x), np.float64))
     assert total == pytest.approx(1, abs=2e-6)
 
 
-def test_draws_have_the_density():
-    # E f by draws against E f = sum_k w_k L(kappa_k) mean(c), L the Langevin function.
-    law, n = mixture(300), 4000
-    sample = draws(law, jr.key(2), n)
-    k = 1 / np.asarray(law.variances, np.float64)
-    shrink = scipy.special.softmax(law.log_weights) @ (1 / np.tanh(k) - 1 / k)
-    expected = shrink * np.mean(law.centres, 0)
+def test_samples_have_the_density():
+    # E f by samples against E f = sum_k w_k L(kappa_k) mean(c), L the Langevin
+    # function.
+    distribution, n = mixture(300), 4000
+    sample = samples_of(distribution, jr.key(2), n)
+    k = 1 / np.asarray(distribution.variances, np.float64)
+    shrink = scipy.special.softmax(distribution.log_weights) @ (1 / np.tanh(k) - 1 / k)
+    expected = shrink * np.mean(distribution.centres, 0)
     errors = np.mean(sample, 0) - expected
     z = errors / (np.std(sample, axis=0) / np.sqrt(n))
     # Three components at a joint level of 1e-3.
@@ -65,9 +66,11 @@ def test_draws_have_the_density():
 
 
 def test_gradients_are_finite():
-    law = mixture(600)
-    x = jnp.concatenate([law.centres[:2], -law.centres[:2], cloud(jr.key(3), 2, 0.0)])
-    assert np.all(np.isfinite(jax.jit(jax.vmap(jax.grad(law.log_prob)))(x)))
+    distribution = mixture(600)
+    x = jnp.concatenate(
+        [distribution.centres[:2], -distribution.centres[:2], cloud(jr.key(3), 2, 0.0)]
+    )
+    assert np.all(np.isfinite(jax.jit(jax.vmap(jax.grad(distribution.log_prob)))(x)))
 
 
 @pytest.fixture
@@ -119,12 +122,12 @@ def test_fit_finds_the_bandwidth():
     assert copies.variances[0] == pytest.approx(1e-4, rel=1e-5)
 
 
-def test_fit_comes_near_the_law_of_the_data():
-    law = rgen.VonMisesFisher(rgen.Sphere(2).origin, 50.0)
+def test_fit_comes_near_the_distribution_of_the_data():
+    distribution = rgen.VonMisesFisher(rgen.Sphere(2).origin, 50.0)
     train, validation = cloud(jr.key(7), 2000), cloud(jr.key(8), 500)
     test = cloud(jr.key(9), 2000)
     fit = fit_kernel_mixture(FISHER, train, validation, 1e-4)
-    gap = np.mean(log_probs(law, test) - log_probs(fit, test))
+    gap = np.mean(log_probs(distribution, test) - log_probs(fit, test))
     # A divergence, so positive, but for its sampling error of about 0.005; kernel
     # estimates of 2000 points lose a few hundredths of a nat in two dimensions.
     assert -0.02 < gap < 0.08
@@ -152,22 +155,29 @@ def test_fit_refuses():
 def test_the_kernel_is_the_distribution():
     mean, x = cloud(jr.key(0), 2)
     v = jnp.array(0.02)
-    law = rgen.VonMisesFisher(mean, 1 / v)
+    distribution = rgen.VonMisesFisher(mean, 1 / v)
     assert FISHER.log_prob(mean, x, v) == pytest.approx(
-        float(law.log_prob(x)), rel=1e-6
+        float(distribution.log_prob(x)), rel=1e-6
     )
-    slope = rgen.Sphere(2).gradient(law.log_prob, x)
+    slope = rgen.Sphere(2).gradient(distribution.log_prob, x)
     np.testing.assert_allclose(FISHER.score(mean, x, v), slope, atol=1e-4)
     key = jr.key(1)
-    np.testing.assert_allclose(FISHER.sample(mean, v, key), law.sample(key), atol=1e-6)
+    np.testing.assert_allclose(
+        FISHER.sample(mean, v, key), distribution.sample(key), atol=1e-6
+    )
 
 
 def test_centres_are_checked_and_no_parameters():
-    law = mixture(5)
+    distribution = mixture(5)
     with pytest.raises(ValueError, match="rows are not on it"):
-        KernelMixture(FISHER, 1.1 * law.centres, law.variances, law.log_weights)
-    value = lambda law: law.log_prob(rgen.Sphere(2).origin)
-    slopes = eqx.filter_grad(value)(law)
+        KernelMixture(
+            FISHER,
+            1.1 * distribution.centres,
+            distribution.variances,
+            distribution.log_weights,
+        )
+    value = lambda distribution: distribution.log_prob(rgen.Sphere(2).origin)
+    slopes = eqx.filter_grad(value)(distribution)
     assert np.all(np.asarray(slopes.centres) == 0)
     assert np.all(np.asarray(slopes.variances) != 0)
 
@@ -184,24 +194,29 @@ def heat_mixture(manifold, n=5):
     ids=str,
 )
 def test_heat_kernel_mixture_is_the_sum_over_centres_and_variances(manifold):
-    law, x = heat_mixture(manifold), points(manifold, jr.key(1), 3)
+    distribution, x = heat_mixture(manifold), points(manifold, jr.key(1), 3)
     kernel = jax.jit(rgen.heat_kernel(manifold).log_prob)
     each = [
-        [[float(kernel(c, y, t)) for c in law.centres] for t in law.variances]
+        [
+            [float(kernel(c, y, t)) for c in distribution.centres]
+            for t in distribution.variances
+        ]
         for y in x
     ]
     expected = np.log(np.exp(each).mean(2) @ [0.3, 0.7])
     # Log-densities of up to 100, in float32.
-    np.testing.assert_allclose(log_probs(law, x), expected, rtol=1e-4, atol=1e-4)
+    np.testing.assert_allclose(
+        log_probs(distribution, x), expected, rtol=1e-4, atol=1e-4
+    )
 
 
-def test_heat_kernel_mixture_integrates_to_one_and_draws_have_the_density():
-    law = heat_mixture(rgen.Sphere(2))
+def test_heat_kernel_mixture_integrates_to_one_and_samples_have_the_density():
+    distribution = heat_mixture(rgen.Sphere(2))
     x, w = sphere_rule(60)
-    p = w * np.exp(np.float64(log_probs(law, x.astype(np.float32))))
+    p = w * np.exp(np.float64(log_probs(distribution, x.astype(np.float32))))
     assert p.sum() == pytest.approx(1, abs=1e-5)
     n = 4000
-    sample = draws(law, jr.key(2), n)
+    sample = samples_of(distribution, jr.key(2), n)
     errors = np.mean(sample, 0) - p @ x
     z = errors / (np.std(sample, axis=0) / np.sqrt(n))
     # Three components at a joint level of 1e-3.

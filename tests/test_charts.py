@@ -79,39 +79,43 @@ def test_log_det_is_the_determinant(name):
     ids=str,
 )
 @pytest.mark.parametrize("scales", [0.9, [0.9, 0.5, 0.7]])
-def test_exponential_chart_of_a_normal_law_is_the_wrapped_normal(manifold, scales):
+def test_exponential_chart_of_a_normal_distribution_is_the_wrapped_normal(
+    manifold, scales
+):
     scale = jnp.array(scales if isinstance(scales, float) else scales[: manifold.dim])
-    law = Pushforward(
+    distribution = Pushforward(
         ExponentialChart(manifold, manifold.origin), normal(manifold.dim, scale)
     )
     wrapped = rgen.WrappedNormal(manifold, manifold.origin, scale)
     x = jax.vmap(wrapped.sample)(jr.split(jr.key(0), 50))
-    np.testing.assert_allclose(log_probs(law, x), log_probs(wrapped, x), atol=1e-4)
+    np.testing.assert_allclose(
+        log_probs(distribution, x), log_probs(wrapped, x), atol=1e-4
+    )
 
 
-def test_stereographic_law_integrates_to_one():
+def test_stereographic_distribution_integrates_to_one():
     origin = rgen.Sphere(2).uniform(jr.key(1))
-    law = Pushforward(StereographicChart(origin), normal(2))
+    distribution = Pushforward(StereographicChart(origin), normal(2))
     x, w = sphere_rule(80)
     # Rounding in float32; the rule is exact to 1e-7 for this density.
-    p = np.exp(log_probs(law, jnp.asarray(x, jnp.float32)))
+    p = np.exp(log_probs(distribution, jnp.asarray(x, jnp.float32)))
     assert w @ p == pytest.approx(1, abs=1e-5)
 
 
 @every_chart
-def test_draws_are_points(name):
+def test_samples_are_points(name):
     chart = CHARTS[name]()
-    law = Pushforward(chart, normal(chart.manifold.dim))
-    x = jax.vmap(law.sample)(jr.split(jr.key(0), 100))
+    distribution = Pushforward(chart, normal(chart.manifold.dim))
+    x = jax.vmap(distribution.sample)(jr.split(jr.key(0), 100))
     rgen.check_points(chart.manifold, x)
-    assert jnp.all(jnp.isfinite(log_probs(law, x)))
+    assert jnp.all(jnp.isfinite(log_probs(distribution, x)))
 
 
-def test_a_law_of_another_space():
+def test_a_distribution_of_another_space():
     chart = CHARTS["stereographic"]()
-    for law in (normal(3), rgen.Uniform(rgen.Sphere(2))):
+    for distribution in (normal(3), rgen.Uniform(rgen.Sphere(2))):
         with pytest.raises(ValueError, match="Pushforward: expected `base`"):
-            Pushforward(chart, law)
+            Pushforward(chart, distribution)
 
 
 def test_the_pole_is_beyond_the_chart():

@@ -353,10 +353,10 @@ def test_cell_size(cell):
 
 def test_minibatch():
     x = jnp.arange(10.0)[:, None]
-    draw = jax.jit(lambda key: datasets.minibatch(key, x, 10)[:, 0])
-    rows = np.asarray(jax.vmap(draw)(jr.split(jr.key(0), 1000))).ravel()
+    batch = jax.jit(lambda key: datasets.minibatch(key, x, 10)[:, 0])
+    rows = np.asarray(jax.vmap(batch)(jr.split(jr.key(0), 1000))).ravel()
     counts = np.bincount(rows.astype(int), minlength=10)
-    # 10,000 draws of 10 rows. The 99.9 % point of chi-squared with 9 degrees of
+    # 10,000 choices of 10 rows. The 99.9 % point of chi-squared with 9 degrees of
     # freedom is 27.9.
     assert np.sum((counts - 1000) ** 2 / 1000) < 27.9
 

@@ -9,7 +9,7 @@ import mpmath
 import numpy as np
 import pytest
 import scipy.stats
-from helpers import draws, log_probs, points, sphere_rule
+from helpers import log_probs, points, samples_of, sphere_rule
 
 import rgen
 from rgen import _rejection
@@ -64,8 +64,9 @@ def radial_rule(scale, end):
 
 
 def follows(sample, edges, mass):
-    """Whether a Kolmogorov-Smirnov test accepts the law whose mass up to each edge is
-    given. Between them, 4000 draws do not tell the law from its interpolation."""
+    """Whether a Kolmogorov-Smirnov test accepts the distribution whose mass up to each
+    edge is given. Between them, 4000 samples do not tell the distribution from its
+    interpolation."""
     cdf = lambda s: np.interp(s, edges, np.concatenate([[0], mass]))
     return scipy.stats.kstest(np.asarray(sample, np.float64), cdf).pvalue > LEVEL
 
@@ -97,22 +98,26 @@ SCALES = {name: (1e-3, 0.1, 1.0, 3.0) for name in RADIAL} | {
 
 @pytest.mark.parametrize("name", RADIAL)
 @pytest.mark.parametrize("dtype", ["float32", "float64"])
-def test_wrapped_normal_integrates_to_one_and_draws_match(name, dtype):
+def test_wrapped_normal_integrates_to_one_and_samples_match(name, dtype):
     manifold, end, area = RADIAL[name]
     with jax.enable_x64(dtype == "float64"):
         mean = a_point(manifold, dtype)
         for scale in SCALES[name]:
             edges, r, w = radial_rule(scale, end)
-            law = rgen.WrappedNormal(manifold, mean, scale)
+            distribution = rgen.WrappedNormal(manifold, mean, scale)
             x = points_at(manifold, mean, jnp.asarray(r.ravel(), dtype), jr.key(1))
-            p = np.exp(np.asarray(log_probs(law, x), np.float64)).reshape(r.shape)
+            p = np.exp(np.asarray(log_probs(distribution, x), np.float64)).reshape(
+                r.shape
+            )
             mass = np.cumsum(np.sum(w * area(r) * p, 1))
             # A point that is off by eps is off by eps / scale in units of the scale,
             # where the density changes by as much. What lies ten scales away, and the
             # error of the rule, are less.
             tolerance = 20 * jnp.finfo(dtype).eps * (1 / scale + 10)
             assert mass[-1] == pytest.approx(1, abs=float(tolerance))
-            sample = distances(manifold, mean, draws(law, jr.key(2), 4000))
+            sample = distances(
+                manifold, mean, samples_of(distribution, jr.key(2), 4000)
+            )
             assert follows(sample, edges, mass)
 
 
@@ -134,8 +139,8 @@ def test_wrapped_normal_on_a_grid_of_the_sphere():
         ).reshape(-1, 3)
         mean = sphere.project(jnp.array([0.3, -0.5, 0.6]))
         for scale in (0.3, [0.3, 0.2]):
-            law = rgen.WrappedNormal(sphere, mean, jnp.array(scale))
-            p = log_probs(law, jnp.asarray(x))
+            distribution = rgen.WrappedNormal(sphere, mean, jnp.array(scale))
+            p = log_probs(distribution, jnp.asarray(x))
             total = np.sum(np.repeat(w, 240) * np.exp(p)) * 2 * np.pi / 240
             assert total == pytest.approx(1, abs=1e-12)
 
@@ -147,8 +152,8 @@ def test_wrapped_normal_on_a_grid_of_the_torus(scale):
         angle = 2 * np.pi * np.arange(64) / 64
         x = np.stack(np.meshgrid(angle, angle), -1).reshape(-1, 2)
         mean = jnp.array([0.3, -2.0])
-        law = rgen.WrappedNormal(torus, mean, jnp.array(scale))
-        p = np.exp(log_probs(law, jnp.asarray(x)))
+        distribution = rgen.WrappedNormal(torus, mean, jnp.array(scale))
+        p = np.exp(log_probs(distribution, jnp.asarray(x)))
     # The trapezoidal rule leaves out modes of frequency 64: exp(-64^2 scale^2 / 2).
     assert np.sum(p) * (2 * np.pi / 64) ** 2 == pytest.approx(1, abs=1e-13)
 
@@ -209,11 +214,11 @@ def test_wrapped_normal_is_normal_in_flat_space(scale):
 )
 def test_wrapped_normal_with_equal_scales_is_isotropic(manifold):
     mean = points(manifold, jr.key(0), 1)[0]
-    law = rgen.WrappedNormal(manifold, mean, 0.8)
+    distribution = rgen.WrappedNormal(manifold, mean, 0.8)
     equal = rgen.WrappedNormal(manifold, mean, jnp.full(manifold.dim, 0.8))
     radii = jnp.array([0, 1e-6, 1e-3, 1, 3.1])
     x = points_at(manifold, mean, radii, jr.key(1))
-    expected = values_and_slopes(law, x)
+    expected = values_and_slopes(distribution, x)
     # Of log-densities and slopes of size 10.
     for actual, wanted in zip(values_and_slopes(equal, x), expected, strict=True):
         np.testing.assert_allclose(actual, wanted, rtol=1e-4, atol=1e-4)
@@ -224,11 +229,11 @@ def test_wrapped_normal_with_equal_scales_is_isotropic(manifold):
     [rgen.Sphere(2), rgen.SpecialOrthogonal(3), rgen.Hyperbolic(2), rgen.Torus(2)],
     ids=str,
 )
-def test_draws_of_a_wrapped_normal_have_a_scale_for_each_direction(manifold):
-    # So small that hardly a draw goes beyond the shortest tangent vectors.
+def test_samples_of_a_wrapped_normal_have_a_scale_for_each_direction(manifold):
+    # So small that hardly a sample goes beyond the shortest tangent vectors.
     scales = jnp.array([0.1, 0.5, 0.3])[: manifold.dim]
     mean = points(manifold, jr.key(0), 1)[0]
-    x = draws(rgen.WrappedNormal(manifold, mean, scales), jr.key(1), 2000)
+    x = samples_of(rgen.WrappedNormal(manifold, mean, scales), jr.key(1), 2000)
     along = lambda v: jax.vmap(lambda e: manifold.inner(mean, v, e))
     coordinates = lambda x: along(manifold.log(mean, x))(manifold.basis(mean))
     z = np.asarray(jax.jit(jax.vmap(coordinates))(x)) / np.asarray(scales)
@@ -309,33 +314,35 @@ def test_von_mises_fisher_density_is_that_of_scipy():
 
 @pytest.mark.parametrize("dtype", ["float32", "float64"])
 @pytest.mark.parametrize("d", [1, 2, 4])
-def test_von_mises_fisher_integrates_to_one_and_draws_match(d, dtype):
+def test_von_mises_fisher_integrates_to_one_and_samples_match(d, dtype):
     sphere, n = rgen.Sphere(d), 4000
     with jax.enable_x64(dtype == "float64"):
         mean = a_point(sphere, dtype)
         for concentration in (0.0, 3.0, 1e4):
             scale = min(1 / math.sqrt(concentration + 1e-3), 0.3)
             edges, r, w = radial_rule(scale, math.pi)
-            law = rgen.VonMisesFisher(mean, concentration)
+            distribution = rgen.VonMisesFisher(mean, concentration)
             x = points_at(sphere, mean, jnp.asarray(r.ravel(), dtype), jr.key(1))
-            p = np.exp(np.asarray(log_probs(law, x), np.float64)).reshape(r.shape)
+            p = np.exp(np.asarray(log_probs(distribution, x), np.float64)).reshape(
+                r.shape
+            )
             area = (sphere_area(d - 1) if d > 1 else 2) * np.sin(r) ** (d - 1)
             mass = np.cumsum(np.sum(w * area * p, 1))
             # As for the wrapped normal.
             tolerance = 20 * jnp.finfo(dtype).eps * (1 / scale + 10)
             assert mass[-1] == pytest.approx(1, abs=float(tolerance))
-            sample = draws(law, jr.key(1), n)
+            sample = samples_of(distribution, jr.key(1), n)
             assert follows(distances(sphere, mean, sample), edges, mass)
             # The directions around the mean are symmetric.
             side = np.asarray(sample) @ np.asarray(sphere.basis(mean))[0]
             assert scipy.stats.binomtest(int(np.sum(side > 0)), n).pvalue > LEVEL
 
 
-def test_von_mises_fisher_draws_at_the_largest_concentration():
+def test_von_mises_fisher_samples_at_the_largest_concentration():
     # kappa |x - mu|^2 is then a chi-square with two degrees of freedom. Rounding moves
-    # it by 1e-3 of itself, which n = 4000 draws do not resolve.
+    # it by 1e-3 of itself, which n = 4000 samples do not resolve.
     mean = rgen.Sphere(2).uniform(jr.key(3))
-    sample = draws(rgen.VonMisesFisher(mean, 1e8), jr.key(4), 4000)
+    sample = samples_of(rgen.VonMisesFisher(mean, 1e8), jr.key(4), 4000)
     squares = 1e8 * np.sum(np.asarray(sample - mean) ** 2, 1)
     assert scipy.stats.kstest(squares, scipy.stats.chi2(2).cdf).pvalue > LEVEL
 
@@ -389,20 +396,24 @@ S2_DISTRIBUTIONS = {
 @pytest.mark.parametrize("name", S2_DISTRIBUTIONS)
 def test_maximum_likelihood_over_all_leaves_keeps_a_distribution(name):
     with jax.enable_x64(True):
-        law = S2_DISTRIBUTIONS[name]()
+        distribution = S2_DISTRIBUTIONS[name]()
         truth = rgen.VonMisesFisher(rgen.Sphere(2).exp(*jnp.eye(3)[:2]), 5.0)
-        x = draws(truth, jr.key(0), 50)
+        x = samples_of(truth, jr.key(0), 50)
 
         @eqx.filter_jit
-        def step(law):
-            loss = lambda law: -jnp.mean(jax.vmap(law.log_prob)(x))
-            slopes = eqx.filter_grad(loss)(law)
-            return jax.tree.map(lambda leaf, slope: leaf - 0.3 * slope, law, slopes)
+        def step(distribution):
+            loss = lambda distribution: -jnp.mean(jax.vmap(distribution.log_prob)(x))
+            slopes = eqx.filter_grad(loss)(distribution)
+            return jax.tree.map(
+                lambda leaf, slope: leaf - 0.3 * slope, distribution, slopes
+            )
 
-        moved = law
+        moved = distribution
         for _ in range(5):
             moved = step(moved)
-        before, after = (float(jnp.mean(log_probs(each, x))) for each in (law, moved))
+        before, after = (
+            float(jnp.mean(log_probs(each, x))) for each in (distribution, moved)
+        )
         assert after > before
         grid, w = map(jnp.asarray, sphere_rule(40))
         # As exact as the rule is for harmonics of degree under 80.
@@ -430,37 +441,47 @@ def mixture(manifold, log_weights, scale):
 def test_mixture_is_the_weighted_sum():
     weights = np.array([0.2, 0.5, 0.3])
     # Weights count up to a constant.
-    law, means = mixture(rgen.Sphere(2), jnp.log(jnp.asarray(weights)) + 4, 0.4)
-    x = draws(law, jr.key(0), 20)
-    each = [log_probs(rgen.WrappedNormal(law.manifold, m, 0.4), x) for m in means]
+    distribution, means = mixture(
+        rgen.Sphere(2), jnp.log(jnp.asarray(weights)) + 4, 0.4
+    )
+    x = samples_of(distribution, jr.key(0), 20)
+    each = [
+        log_probs(rgen.WrappedNormal(distribution.manifold, m, 0.4), x) for m in means
+    ]
     expected = np.log(weights @ np.exp(np.float64(each)))
-    np.testing.assert_allclose(log_probs(law, x), expected, rtol=0, atol=1e-5)
+    np.testing.assert_allclose(log_probs(distribution, x), expected, rtol=0, atol=1e-5)
 
 
-def test_mixture_draws_each_component_by_its_weight():
+def test_mixture_samples_each_component_by_its_weight():
     weights = np.array([0.1, 0.6, 0.3])
-    law, means = mixture(rgen.Torus(3), jnp.log(jnp.asarray(weights)), 1e-3)
+    distribution, means = mixture(rgen.Torus(3), jnp.log(jnp.asarray(weights)), 1e-3)
     n = 2000
-    sample = draws(law, jr.key(1), n)
-    dist = jax.vmap(jax.vmap(law.manifold.dist, (0, None)), (None, 0))(means, sample)
+    sample = samples_of(distribution, jr.key(1), n)
+    dist = jax.vmap(jax.vmap(distribution.manifold.dist, (0, None)), (None, 0))(
+        means, sample
+    )
     assert np.all(np.min(dist, 1) < 0.01)
     counts = np.bincount(np.argmin(dist, 1), minlength=3)
     assert scipy.stats.chisquare(counts, n * weights).pvalue > LEVEL
 
 
 def test_mixture_far_from_every_component():
-    law, _ = mixture(rgen.Sphere(2), jnp.zeros(2), 1e-3)
-    values, slopes = values_and_slopes(law, rgen.Sphere(2).uniform(jr.key(9))[None])
+    distribution, _ = mixture(rgen.Sphere(2), jnp.zeros(2), 1e-3)
+    values, slopes = values_and_slopes(
+        distribution, rgen.Sphere(2).uniform(jr.key(9))[None]
+    )
     assert values[0] < -1e4
     assert np.all(np.isfinite(slopes))
 
 
 def test_mixture_refuses_weights_that_do_not_match():
     with pytest.raises(ValueError, match="leading axis of length"):
-        law, _ = mixture(rgen.Sphere(2), jnp.zeros(2), 0.5)
-        rgen.Mixture(law.components, jnp.zeros(3))
+        distribution, _ = mixture(rgen.Sphere(2), jnp.zeros(2), 0.5)
+        rgen.Mixture(distribution.components, jnp.zeros(3))
     with pytest.raises(ValueError, match="leading axis of length"):
-        rgen.Mixture(rgen.WrappedNormal(law.manifold, jnp.ones(3), 0.5), jnp.zeros(2))
+        rgen.Mixture(
+            rgen.WrappedNormal(distribution.manifold, jnp.ones(3), 0.5), jnp.zeros(2)
+        )
 
 
 def test_uniform():
@@ -477,15 +498,15 @@ def test_uniform_refuses_what_is_not_compact():
 
 
 def test_gibbs():
-    law = rgen.Gibbs(rgen.Sphere(2), lambda x: 3 * x[0])
-    x = law.manifold.origin
-    assert law.log_prob(x) == 0
-    np.testing.assert_array_equal(jax.grad(law.log_prob)(x), [-3, 0, 0])
+    distribution = rgen.Gibbs(rgen.Sphere(2), lambda x: 3 * x[0])
+    x = distribution.manifold.origin
+    assert distribution.log_prob(x) == 0
+    np.testing.assert_array_equal(jax.grad(distribution.log_prob)(x), [-3, 0, 0])
     with pytest.raises(NotImplementedError, match="Langevin"):
-        law.sample(jr.key(0))
+        distribution.sample(jr.key(0))
 
 
-def every_law():
+def every_distribution():
     for manifold in (rgen.Sphere(2), rgen.SpecialOrthogonal(3), rgen.Torus(2)):
         for scale in (1e-3, 0.3, 3.0):
             yield rgen.WrappedNormal(manifold, manifold.origin, scale)
@@ -501,22 +522,28 @@ def every_law():
 
 
 def test_log_prob_is_finite_and_differentiable_everywhere():
-    for law in every_law():
+    for distribution in every_distribution():
         radii = jnp.array([0, 1e-12, 1e-6, 1e-3, 1, 3.14159, math.pi])
-        x = points_at(law.manifold, law.manifold.origin, radii, jr.key(0))
-        values, slopes = values_and_slopes(law, x)
+        x = points_at(
+            distribution.manifold, distribution.manifold.origin, radii, jr.key(0)
+        )
+        values, slopes = values_and_slopes(distribution, x)
         assert np.all(np.isfinite(values)) and np.all(np.isfinite(slopes))
         assert values.dtype == jnp.float32
 
 
-def test_nan_stays_nan_and_draws_are_points():
-    for law in every_law():
-        x = draws(law, jr.key(0), 8)
-        assert np.all(np.isfinite(x)) and law.manifold.contains(x[0])
-        assert np.all(np.isnan(log_probs(law, x * jnp.nan)))
+def test_nan_stays_nan_and_samples_are_points():
+    for distribution in every_distribution():
+        x = samples_of(distribution, jr.key(0), 8)
+        assert np.all(np.isfinite(x)) and distribution.manifold.contains(x[0])
+        assert np.all(np.isnan(log_probs(distribution, x * jnp.nan)))
 
 
-def test_a_draw_from_a_nan_ends():
-    law = rgen.VonMisesFisher(rgen.Sphere(2).origin, 1.0)
-    law = eqx.tree_at(lambda law: law.concentration, law, jnp.array(jnp.nan))
-    assert np.all(np.isnan(draws(law, jr.key(0), 1)))
+def test_a_sample_from_a_nan_ends():
+    distribution = rgen.VonMisesFisher(rgen.Sphere(2).origin, 1.0)
+    distribution = eqx.tree_at(
+        lambda distribution: distribution.concentration,
+        distribution,
+        jnp.array(jnp.nan),
+    )
+    assert np.all(np.isnan(samples_of(distribution, jr.key(0), 1)))

@@ -15,11 +15,13 @@ from helpers import needs_earth_files, sphere_rule
 
 import rgen
 from experiments import (
+    _exp_wrapped,
     _losses,
     _moser,
     _quality,
     _training,
     earth,
+    hyperbolic,
     passes as passes_experiment,
     report,
     rotations,
@@ -256,8 +258,10 @@ class Number(eqx.Module):
 
 def trained(**kwargs):
     model = Number(jnp.array(0.0), jnp.array(5.0))
-    draw = eqx.Partial(lambda key, at: at + jr.normal(key, (8,)), at=jnp.array(3.0))
-    return train(model, Number.loss, draw, jr.key(0), rate=0.1, **kwargs).model
+    sample_batch = eqx.Partial(
+        lambda key, at: at + jr.normal(key, (8,)), at=jnp.array(3.0)
+    )
+    return train(model, Number.loss, sample_batch, jr.key(0), rate=0.1, **kwargs).model
 
 
 def test_training_averages_what_it_fits_and_leaves_the_rest_alone():
@@ -265,9 +269,9 @@ def test_training_averages_what_it_fits_and_leaves_the_rest_alone():
     # iterate comes in with the weight 10 / (i + 10) makes them binomial in the end.
     steps, rate = 40, 0.1
     model = Number(jnp.array(0.0), jnp.array(5.0))
-    draw = eqx.Partial(lambda key: jnp.zeros(1))
+    sample_batch = eqx.Partial(lambda key: jnp.zeros(1))
     slope = lambda model, x, key: model.value
-    model = train(model, slope, draw, jr.key(0), steps=steps, rate=rate).model
+    model = train(model, slope, sample_batch, jr.key(0), steps=steps, rate=rate).model
     schedule = optax.warmup_cosine_decay_schedule(0.0, rate, steps // 10, steps)
     iterates = -np.cumsum([schedule(i) for i in range(steps)])
     weights = [math.comb(i + 9, 9) for i in range(steps)]
@@ -279,23 +283,23 @@ def test_training_averages_what_it_fits_and_leaves_the_rest_alone():
 
 def test_training_that_diverges_is_an_error():
     model = Number(jnp.array(0.0), jnp.array(5.0))
-    draw = eqx.Partial(lambda key: jnp.zeros(1))
+    sample_batch = eqx.Partial(lambda key: jnp.zeros(1))
     steep = lambda model, x, key: jnp.sqrt(model.value)
     with pytest.raises(FloatingPointError, match="finite weights"):
-        train(model, steep, draw, jr.key(0), steps=10)
+        train(model, steep, sample_batch, jr.key(0), steps=10)
 
 
-def test_training_selects_the_best_law_of_eight():
+def test_training_selects_the_best_distribution_of_eight():
     seen = []
 
     def candidate(model):
         seen.append(float(model.value))
-        return f"law of {seen[-1]}", abs(seen[-1] - 1.0)
+        return f"distribution of {seen[-1]}", abs(seen[-1] - 1.0)
 
     best = trained(steps=80, candidate=candidate)
     assert len(seen) == 8
     nearest = min(seen, key=lambda value: abs(value - 1))
-    assert best == f"law of {nearest}"
+    assert best == f"distribution of {nearest}"
     assert nearest != seen[-1]
 
 
@@ -349,15 +353,15 @@ def test_passes_of_a_network_are_counted():
     assert gradient(rgen.losses.implicit) == counts(1, tangent=2, reverse=3)
 
 
-def test_passes_are_those_that_a_law_reports():
+def test_passes_are_those_that_a_model_reports():
     field = counted_field()
-    law = rgen.ScoreModel(field, PROCESS, sampler=rgen.ReverseSDE(steps=20))
-    density = eqx.filter_jit(law.log_prob_and_cost)
+    distribution = rgen.ScoreModel(field, PROCESS, sampler=rgen.ReverseSDE(steps=20))
+    density = eqx.filter_jit(distribution.log_prob_and_cost)
     found = passes(density, S2.origin)
     evaluations = density(S2.origin)[1].evaluations
     # The field is evaluated once, with its two derivatives.
     assert found == counts(evaluations, tangent=2 * evaluations)
-    sample = eqx.filter_jit(law.sample_and_cost)
+    sample = eqx.filter_jit(distribution.sample_and_cost)
     assert passes(sample, jr.key(0)) == counts(20)
     assert sample(jr.key(0))[1].evaluations == 20
 
@@ -365,13 +369,13 @@ def test_passes_are_those_that_a_law_reports():
 def test_the_positive_part_of_a_moser_flow_is_normalised():
     # Of the ratio 1 + 6 z, for the divergence of grad(3 z) is -6 z.
     field = lambda x, t: S2.to_tangent(x, jnp.array([0.0, 0.0, 3.0]))
-    law = floored(rgen.MoserFlow(S2, field), rgen.Uniform(S2))
+    distribution = floored(rgen.MoserFlow(S2, field), rgen.Uniform(S2))
     x, w = sphere_rule(200)
-    density = jax.vmap(law.log_prob)(jnp.asarray(x, jnp.float32))
+    density = jax.vmap(distribution.log_prob)(jnp.asarray(x, jnp.float32))
     # The mean of max(1 + 6 z, 0) for z uniform on [-1, 1] is 49 / 24. That of what is
     # added has a standard error of 0.012 over 16,384 points.
     assert np.sum(w * np.exp(density)) == pytest.approx(1, rel=0.03)
-    assert floor_mass(law)["floor_mass"] == pytest.approx(25 / 24, abs=0.05)
+    assert floor_mass(distribution)["floor_mass"] == pytest.approx(25 / 24, abs=0.05)
     positive = x[:, 2] > 0
     top = np.log((1 + 6 * x[positive, 2]) * 24 / 49 / (4 * np.pi))
     np.testing.assert_allclose(density[positive], top, atol=0.03)
@@ -388,8 +392,8 @@ def test_a_moser_flow_without_negative_mass_is_left_as_it_is():
         g = -(2 * jnp.expm1(-k * low) + low) / (low * (1 + x[2]))
         return g * S2.to_tangent(x, jnp.array([0.0, 0.0, 1.0]))
 
-    law = floored(rgen.MoserFlow(S2, field), rgen.Uniform(S2))
-    assert floor_mass(law)["floor_mass"] == pytest.approx(0, abs=1e-3)
+    distribution = floored(rgen.MoserFlow(S2, field), rgen.Uniform(S2))
+    assert floor_mass(distribution)["floor_mass"] == pytest.approx(0, abs=1e-3)
 
 
 def test_a_proposal_near_the_data_finds_negative_mass_there():
@@ -404,15 +408,15 @@ def test_a_proposal_near_the_data_finds_negative_mass_there():
         return g * S2.to_tangent(x, jnp.array([0.0, 0.0, 1.0]))
 
     near = earth._near(1e-5, jnp.array([[0.0, 0.0, 1.0]]))
-    law = floored(rgen.MoserFlow(S2, field), near)
+    distribution = floored(rgen.MoserFlow(S2, field), near)
     # The standard error is 0.0024.
-    assert floor_mass(law)["floor_mass"] == pytest.approx(1 / 8, abs=0.01)
+    assert floor_mass(distribution)["floor_mass"] == pytest.approx(1 / 8, abs=0.01)
 
 
 def error_on_the_circle(time, variance=0.25, n=1024):
-    """W1 between p_0 and the law of the reversed process from the uniform law, with an
-    exact score and no step: p_0(x) / (2 pi) times the integral of p_{T|0}(y | x) /
-    p_T(y) over y, by Fourier series on a grid."""
+    """W1 between p_0 and the distribution of the reversed process from the uniform
+    distribution, with an exact score and no step: p_0(x) / (2 pi) times the integral of
+    p_{T|0}(y | x) / p_T(y) over y, by Fourier series on a grid."""
     h, k = 2 * np.pi / n, np.arange(1, n // 4)
     x = (np.arange(n) + 0.5) * h - np.pi
     cos = np.cos(k[:, None] * x)
@@ -425,10 +429,10 @@ def error_on_the_circle(time, variance=0.25, n=1024):
     return h * np.sum(np.abs(np.cumsum(2 * h * difference[n // 2 :])))
 
 
-def test_the_error_on_the_circle_is_that_of_its_exact_law():
+def test_the_error_on_the_circle_is_that_of_its_exact_distribution():
     found = _lines.grouped("wasserstein_bound", "manifold", "sweep")["circle", "time"]
     for line in found:
-        # The noise of the draws, and the error of a step of 1/200.
+        # The noise of the samples, and the error of a step of 1/200.
         exact = error_on_the_circle(line["time"])
         assert line["w1"] == pytest.approx(exact, abs=4 * line["noise"])
 
@@ -444,9 +448,9 @@ def test_in_the_end_the_gap_is_the_rate(time, slope):
 
 
 @pytest.mark.parametrize("manifold", wasserstein_bound.MANIFOLDS)
-def test_radial_law_of_the_data(manifold):
+def test_radial_distribution_of_the_data(manifold):
     space, area = wasserstein_bound.MANIFOLDS[manifold]
-    law = wasserstein_bound.Radial(space, area)
+    distribution = wasserstein_bound.Radial(space, area)
     n = 4000
     kernel = rgen.heat_kernel(space)
     one = lambda key: kernel.sample(
@@ -454,10 +458,12 @@ def test_radial_law_of_the_data(manifold):
     )
     x = jax.jit(jax.vmap(one))(jr.split(jr.key(0), n))
     radii = jax.vmap(lambda y: space.dist(space.origin, y))(x)
-    # The distance of draws of the law itself is about its mean, and that of draws that
-    # are moved by 0.1 is 0.1.
-    assert law.distance(radii) < 3 * law.noise(n)
-    assert law.distance(radii + 0.1) == pytest.approx(0.1, abs=3 * law.noise(n))
+    # The distance of samples of the distribution itself is about its mean, and that of
+    # samples that are moved by 0.1 is 0.1.
+    assert distribution.distance(radii) < 3 * distribution.noise(n)
+    assert distribution.distance(radii + 0.1) == pytest.approx(
+        0.1, abs=3 * distribution.noise(n)
+    )
 
 
 def test_the_target_itself_has_no_gap_and_the_mass_one():
@@ -467,7 +473,7 @@ def test_the_target_itself_has_no_gap_and_the_mass_one():
     # The weights 2 p / (p + u) are between 0 and 2, of mean one: of 8,192 the standard
     # error is below 1 / 90.
     assert found["mass"] == pytest.approx(1, abs=4 / 90)
-    # Both are means of log p, of a standard deviation near 1.3, over 4,096 draws.
+    # Both are means of log p, of a standard deviation near 1.3, over 4,096 samples.
     difference = found["sample_log_likelihood"] - found["ceiling"]
     assert abs(difference) < 4 * 1.3 * (2 / 4096) ** 0.5
     # The entropy of apart components of the scale 0.0707 is known, and they overlap.
@@ -476,20 +482,20 @@ def test_the_target_itself_has_no_gap_and_the_mass_one():
 
 
 class Scaled(rgen.AbstractDistribution):
-    """A law whose density is wrong by a factor."""
+    """A distribution whose density is wrong by a factor."""
 
     manifold: rgen.AbstractManifold
-    law: rgen.AbstractDistribution
+    distribution: rgen.AbstractDistribution
     factor: float
 
     def log_prob(self, x):
-        return self.law.log_prob(x) + math.log(self.factor)
+        return self.distribution.log_prob(x) + math.log(self.factor)
 
     def sample(self, key):
-        return self.law.sample(key)
+        return self.distribution.sample(key)
 
 
-def test_quality_of_a_law_that_is_not_the_target():
+def test_quality_of_a_distribution_that_is_not_the_target():
     north, uniform = jnp.array([0.0, 0.0, 1.0]), rgen.Uniform(S2)
     fisher = lambda kappa: rgen.VonMisesFisher(north, kappa)
     found = _quality.quality(
@@ -500,12 +506,12 @@ def test_quality_of_a_law_that_is_not_the_target():
     height = lambda kappa: 1 / math.tanh(kappa) - 1 / kappa
     divergence = log_c(5) - log_c(3) + 2 * height(5)
     assert abs(found["gap"] - (divergence - math.log(0.9))) < 4 * found["gap_error"]
-    # The standard deviation of z is below 0.5 in both laws.
+    # The standard deviation of z is below 0.5 in both distributions.
     error = 5 * 0.5 / 4096**0.5
     assert abs(found["ceiling"] - (log_c(5) + 5 * height(5))) < 4 * error
-    of_draws = log_c(5) + 5 * height(3)
-    assert abs(found["sample_log_likelihood"] - of_draws) < 4 * error
-    # The weights 2 q / (p + u), of 8,192 draws, have this second moment.
+    of_samples = log_c(5) + 5 * height(3)
+    assert abs(found["sample_log_likelihood"] - of_samples) < 4 * error
+    # The weights 2 q / (p + u), of 8,192 samples, have this second moment.
     x, w = sphere_rule(60)
     p, q = (c * np.exp(k * (x[:, 2] - 1)) for c, k in ((peak(5), 5), (peak(3), 3)))
     second = np.sum(w * 2 * (0.9 * q) ** 2 / (p + 1 / (4 * np.pi)))
@@ -513,12 +519,12 @@ def test_quality_of_a_law_that_is_not_the_target():
 
 
 def peak(kappa):
-    """The largest density of a von Mises-Fisher law."""
+    """The largest density of a von Mises-Fisher distribution."""
     return kappa / (2 * np.pi * (1 - np.exp(-2 * kappa)))
 
 
 class WithoutDraws(rgen.AbstractDistribution):
-    """A uniform law whose sampler gives up."""
+    """A uniform distribution whose sampler gives up."""
 
     manifold: rgen.AbstractManifold
 
@@ -532,13 +538,13 @@ class WithoutDraws(rgen.AbstractDistribution):
 
 def test_likelihoods_are_not_lost_where_a_sampler_gives_up(capsys):
     truth = rgen.Uniform(earth.SPHERE)
-    law = WithoutDraws(earth.SPHERE)
-    found = _quality.quality(law, truth, truth, jr.key(0))
+    distribution = WithoutDraws(earth.SPHERE)
+    found = _quality.quality(distribution, truth, truth, jr.key(0))
     assert found["gap"] == 0 and found["mass"] == 1
     assert found["sample_log_likelihood"] is None
     assert found["sample_evaluations"] is None
     x = jax.vmap(truth.sample)(jr.split(jr.key(0), 8))
-    assert earth.sample_metrics(law, x, jr.key(0))["wasserstein"] is None
+    assert earth.sample_metrics(distribution, x, jr.key(0))["wasserstein"] is None
     assert "no more steps" in capsys.readouterr().err
 
 
@@ -560,8 +566,10 @@ def test_the_blur_is_the_last_that_gains(monkeypatch, values, factor, best):
     monkeypatch.setattr(earth, "nll", lambda log_prob, x: next(values))
     process = rgen.Brownian(earth.SPHERE, rgen.LogUniformSchedule(1e-5, 4.0))
     score = lambda x, t: jnp.zeros(3)
-    law, value = earth.best_noise_level(rgen.ScoreModel(score, process), None)
-    assert earth.noise_level(law)["blur"] == pytest.approx(1e-5 * factor, rel=1e-2)
+    distribution, value = earth.best_noise_level(rgen.ScoreModel(score, process), None)
+    assert earth.noise_level(distribution)["blur"] == pytest.approx(
+        1e-5 * factor, rel=1e-2
+    )
     assert value == best
 
 
@@ -634,11 +642,56 @@ def test_the_cells_of_the_torus_are_one_command(tmp_path, monkeypatch):
     assert all(math.isfinite(line["nll_per_dim"]) for line in lines)
 
 
+def traced(model, loss, sample_batch, key, **settings):
+    """In the place of training: a step with its gradient is traced, and not run."""
+
+    def step(model, key):
+        return eqx.filter_value_and_grad(loss)(model, sample_batch(key), key)
+
+    value, _ = eqx.filter_eval_shape(step, model, key)
+    assert value.shape == ()
+    eqx.filter_eval_shape(lambda model, key: model.sample(key), model, key)
+    return _training.Trained(model, 0.0)
+
+
+@pytest.mark.parametrize("method", rotations.METHODS)
+def test_methods_on_rotations_can_be_trained(method, monkeypatch):
+    for module in (rotations, _exp_wrapped):
+        monkeypatch.setattr(module, "train", traced)
+    monkeypatch.setattr(rotations, "BATCH", 4)
+    # What is left of a Moser flow's proposal is computed, and tested above.
+    monkeypatch.setattr(rotations, "floored", lambda flow, proposal: flow)
+    method, size = rotations.METHODS[method]
+    truth = rotations.target(2, jr.key(0))
+    model = method(truth, {**size, "width": 8}, 1, jr.key(1)).model
+    assert model.manifold == truth.manifold
+
+
+@remembers
+@pytest.mark.parametrize("method", hyperbolic.METHODS)
+def test_methods_on_the_hyperbolic_plane_can_be_trained(method, monkeypatch):
+    for module in (hyperbolic, _exp_wrapped):
+        monkeypatch.setattr(module, "train", traced)
+    monkeypatch.setattr(hyperbolic, "BATCH", 4)
+    truth = hyperbolic.target()
+    model = hyperbolic.METHODS[method](truth, 1, jr.key(0)).model
+    assert model.manifold == truth.manifold
+
+
+@remembers
+@pytest.mark.parametrize("method", passes_experiment.METHODS)
+def test_methods_whose_passes_are_counted_can_be_trained(method):
+    model, loss = passes_experiment.METHODS[method](jr.key(0))
+    x = rgen.datasets.populated_places()
+    traced(model, loss, _training.minibatches(x, 4), jr.key(1))
+    eqx.filter_eval_shape(passes_experiment.density_of(model), x[0])
+
+
 def test_the_likelihood_loss_is_minus_the_mean_log_density():
-    law = rgen.VonMisesFisher(jnp.array([0.0, 0.0, 1.0]), 3.0)
+    distribution = rgen.VonMisesFisher(jnp.array([0.0, 0.0, 1.0]), 3.0)
     x = jax.vmap(S2.uniform)(jr.split(jr.key(0), 8))
-    expected = -np.mean(jax.vmap(law.log_prob)(x))
-    model = SimpleNamespace(log_prob=lambda x, key: law.log_prob(x))
+    expected = -np.mean(jax.vmap(distribution.log_prob)(x))
+    model = SimpleNamespace(log_prob=lambda x, key: distribution.log_prob(x))
     assert _losses.likelihood_loss(model, x, jr.key(0)) == pytest.approx(expected)
 
 

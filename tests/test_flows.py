@@ -8,7 +8,7 @@ import jax.random as jr
 import numpy as np
 import pytest
 import scipy.stats
-from helpers import draws, log_probs
+from helpers import log_probs, samples_of
 
 import rgen
 from rgen import Flow, MoserFlow
@@ -28,7 +28,7 @@ class Climb(eqx.Module):
 
 
 def uniform(n, key=0):
-    return draws(rgen.Uniform(S2), jr.key(key), n)
+    return samples_of(rgen.Uniform(S2), jr.key(key), n)
 
 
 def climbed(a, x):
@@ -47,8 +47,8 @@ def test_density_of_a_conformal_flow():
     np.testing.assert_allclose(log_probs(climbing(1.3), x), climbed(1.3, x), atol=2e-4)
 
 
-def test_draws_of_a_conformal_flow():
-    x = draws(climbing(1.3), jr.key(1), 4000)
+def test_samples_of_a_conformal_flow():
+    x = samples_of(climbing(1.3), jr.key(1), 4000)
     rgen.check_points(S2, x)
     start = np.tanh(np.arctanh(np.float64(x[:, 2])) - 1.3)
     assert scipy.stats.kstest(start, scipy.stats.uniform(-1, 2).cdf).pvalue > 1e-3
@@ -139,7 +139,7 @@ def test_flow_matching_is_a_regression():
     base = rgen.WrappedNormal(R1, jnp.zeros(1), 1.0)
     spread = (1 - t) ** 2 + (t * scale) ** 2
     best = lambda x, t: x * (t * scale**2 - (1 - t)) / spread
-    data = scale * draws(base, jr.key(0), n)
+    data = scale * samples_of(base, jr.key(0), n)
 
     @jax.jit
     def losses(key):
@@ -163,8 +163,8 @@ def test_density_of_a_moser_flow():
     np.testing.assert_allclose(log_probs(moser(0.4), x), exact, atol=1e-5)
 
 
-def test_draws_of_a_moser_flow():
-    x = draws(moser(0.4), jr.key(1), 4000)
+def test_samples_of_a_moser_flow():
+    x = samples_of(moser(0.4), jr.key(1), 4000)
     rgen.check_points(S2, x)
     cdf = lambda h: (h + 1) / 2 + 0.4 * (h**2 - 1) / 2
     assert scipy.stats.kstest(np.float64(x[:, 2]), cdf).pvalue > 1e-3

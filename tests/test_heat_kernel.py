@@ -48,8 +48,8 @@ def evaluate(kernel, x0, x, t):
     return np.asarray(log_prob, np.float64), np.asarray(score, np.float64)
 
 
-def draws(manifold, x0, times, n):
-    """An array of `n` draws for each time."""
+def samples_of(manifold, x0, times, n):
+    """An array of `n` samples for each time."""
     kernel = rgen.heat_kernel(manifold)
     keys = jr.split(jr.key(0), (len(times), n))
     one = jax.vmap(kernel.sample, (None, None, 0))
@@ -224,7 +224,7 @@ def test_both_branches_agree_at_the_switch(dim, dtype):
         np.testing.assert_allclose(early[1], late[1], rtol=tolerance)
 
 
-def test_float32_draws_and_scores_are_finite_everywhere():
+def test_float32_samples_and_scores_are_finite_everywhere():
     for manifold in EXACT:
         kernel = rgen.heat_kernel(manifold)
         x0 = uniform_points(manifold, 1)[0]
@@ -384,7 +384,7 @@ def test_total_mass(manifold):
 def radial_cdf(manifold, t):
     r, w, density = radial_density(manifold, t)
     # Gauss nodes are dense enough for the running sum to be good to 1e-3, which a test
-    # with a few thousand draws cannot see; halves of the end weights centre it.
+    # with a few thousand samples cannot see; halves of the end weights centre it.
     mass = w * density
     below = np.cumsum(mass) - mass / 2
     # In high dimension nearly all nodes have none.
@@ -399,9 +399,9 @@ TIMES = (1e-6, 1e-3, 0.1, 0.6, 2.0, 30.0)
 
 
 @pytest.mark.parametrize("manifold", [*RADIAL, rgen.Sphere(511)], ids=str)
-def test_distances_of_draws(manifold):
+def test_distances_of_samples(manifold):
     x0 = manifold.origin
-    for t, x in zip(TIMES, draws(manifold, x0, TIMES, 4000), strict=True):
+    for t, x in zip(TIMES, samples_of(manifold, x0, TIMES, 4000), strict=True):
         with jax.enable_x64(True):
             start, end = (jnp.asarray(np.asarray(y, np.float64)) for y in (x0, x))
             r = jax.jit(jax.vmap(manifold.dist, (None, 0)))(start, end)
@@ -411,11 +411,11 @@ def test_distances_of_draws(manifold):
 
 
 @pytest.mark.parametrize("manifold", RADIAL, ids=str)
-def test_mean_of_draws(manifold):
+def test_mean_of_samples(manifold):
     # The mean of an eigenfunction decays by its eigenvalue: of x on the sphere, and of
     # the entries of a rotation.
     x0, n = uniform_points(manifold, 1, 7)[0], 20_000
-    for t, x in zip(TIMES, draws(manifold, x0, TIMES, n), strict=True):
+    for t, x in zip(TIMES, samples_of(manifold, x0, TIMES, n), strict=True):
         _check_mean(manifold, x0, np.asarray(x, np.float64), t, n)
 
 
@@ -428,13 +428,13 @@ def _check_mean(manifold, x0, x, t, n):
     assert np.all(np.abs(error) < bound)
 
 
-def test_draws_on_flat_manifolds():
+def test_samples_on_flat_manifolds():
     for manifold in (rgen.Torus(2), rgen.Euclidean(2)):
         x0, times = jnp.array([3.0, -1.0]), (1e-4, 0.5)
-        for t, x in zip(times, draws(manifold, x0, times, 4000), strict=True):
+        for t, x in zip(times, samples_of(manifold, x0, times, 4000), strict=True):
             z = jax.vmap(manifold.log, (None, 0))(x0, x) / math.sqrt(t)
             for column in np.asarray(z).T:
-                # At t = 0.5 pi is 4.4 deviations away: wrapping moves 1e-5 of draws.
+                # At t = 0.5 pi is 4.4 deviations away: wrapping moves 1e-5 of samples.
                 assert scipy.stats.kstest(column, "norm").pvalue > 1e-4
 
 
@@ -535,8 +535,8 @@ def test_truncated_series_is_wrong_at_small_times():
     x = manifold.exp(x0, 2 * manifold.basis(x0)[0])
     exact = rgen.heat_kernel(manifold).score(x0, x, t)
     assert jnp.linalg.norm(kernel.score(x0, x, t) - exact) > jnp.linalg.norm(exact) / 2
-    draw = kernel.sample(x0, t, jr.key(0))
-    assert jnp.all(draw == rgen.heat_kernel(manifold).sample(x0, t, jr.key(0)))
+    sample = kernel.sample(x0, t, jr.key(0))
+    assert jnp.all(sample == rgen.heat_kernel(manifold).sample(x0, t, jr.key(0)))
 
 
 @pytest.mark.parametrize("manifold", EXACT, ids=str)
@@ -573,7 +573,7 @@ def test_mean_of_samples_in_high_dimension(dim):
     # E cos r = exp(-d v / 2), at 4.5 standard errors: level 7e-6 for each of 12.
     manifold = rgen.Sphere(dim)
     variances = (1e-4, 0.1 / dim, 1 / dim, 5 / dim)
-    samples = draws(manifold, manifold.origin, variances, 1000)
+    samples = samples_of(manifold, manifold.origin, variances, 1000)
     for v, x in zip(variances, samples, strict=True):
         # 1 - cos r, without cancellation.
         x = np.asarray(x, np.float64)

@@ -519,12 +519,12 @@ def log_prob_3(r, t):
 
 def oracle(dim, r, t):
     """log p and its derivative in r, by a difference that is good to 30 digits."""
-    law = log_prob_2 if dim == 2 else log_prob_3
+    distribution = log_prob_2 if dim == 2 else log_prob_3
     with mp.workdps(90):
         r, t = mp.mpf(float(r)), mp.mpf(float(t))
         step = r * mp.mpf(10) ** -18
-        slope = (law(r + step, t) - law(r - step, t)) / (2 * step)
-        return float(law(r, t)), float(slope)
+        slope = (distribution(r + step, t) - distribution(r - step, t)) / (2 * step)
+        return float(distribution(r, t)), float(slope)
 
 
 def test_oracle_against_quadrature_of_mckeans_formula():
@@ -620,7 +620,7 @@ def jitted_log_prob(dim):
 
 
 @functools.cache
-def radial_law(dim, t):
+def radial_distribution(dim, t):
     """Radii, and the distribution function of the distance there."""
     with jax.enable_x64(True):
         # The radius has mean below (dim - 1) (t/2 + sqrt t) and a normal tail.
@@ -646,25 +646,25 @@ def test_density_integrates_to_one(dim):
     # The trapezoidal rule, whose steps are 1/200 of the density's width: the error is
     # at most 1/12 of their square times its slope at 0, and decays fast elsewhere.
     for t in DRAW_TIMES:
-        assert abs(radial_law(dim, t)[1][-1] - 1) < 1e-5
+        assert abs(radial_distribution(dim, t)[1][-1] - 1) < 1e-5
 
 
 @pytest.mark.parametrize("dim", [2, 3])
 @pytest.mark.parametrize("dtype", DTYPES)
-def test_draws(dim, dtype):
+def test_samples(dim, dtype):
     with precision(dtype):
         m = Hyperbolic(dim)
         kernel = HyperbolicHeatKernel(m)
         n = 4096
         x0 = jnp.array([1.0, -1.5, 0.5][:dim], dtype)
-        draw = jax.jit(jax.vmap(kernel.sample, (None, None, 0)))
+        sample = jax.jit(jax.vmap(kernel.sample, (None, None, 0)))
         for t in DRAW_TIMES:
-            # One key for all times: then the draws are alike, and one rare event is not
-            # met many times over.
-            x = draw(x0, jnp.array(t, dtype), jr.split(jr.key(dim), n))
+            # One key for all times: then the samples are alike, and one rare event is
+            # not met many times over.
+            x = sample(x0, jnp.array(t, dtype), jr.split(jr.key(dim), n))
             assert x.dtype == dtype
             r = np.sort(np.asarray(jax.jit(jax.vmap(m.dist, (None, 0)))(x0, x)))
-            grid, cdf = radial_law(dim, t)
+            grid, cdf = radial_distribution(dim, t)
             model = np.interp(r, grid, cdf)
             steps = np.arange(n + 1) / n
             gap = max(np.max(model - steps[:-1]), np.max(steps[1:] - model))
@@ -673,7 +673,7 @@ def test_draws(dim, dtype):
 
 
 @pytest.mark.parametrize("dim", [2, 3])
-def test_directions_of_draws_are_uniform(dim):
+def test_directions_of_samples_are_uniform(dim):
     m = Hyperbolic(dim)
     kernel = HyperbolicHeatKernel(m)
     n = 4096

@@ -10,7 +10,7 @@ import pytest
 import scipy.linalg
 import scipy.special
 import scipy.stats
-from helpers import draws, log_probs, sphere_rule
+from helpers import log_probs, samples_of, sphere_rule
 
 import rgen
 from rgen import fit_kent_mixture
@@ -63,7 +63,7 @@ def test_normaliser(dtype, eps):
 
 
 def test_without_ovalness_it_is_von_mises_fisher():
-    x = draws(rgen.Uniform(S2), jr.key(0), 50)
+    x = samples_of(rgen.Uniform(S2), jr.key(0), 50)
     kent = log_probs(rgen.Kent(AXES, 7.0, 0.0), x)
     fisher = log_probs(rgen.VonMisesFisher(AXES[:, 0], 7.0), x)
     np.testing.assert_allclose(kent, fisher, atol=1e-5)
@@ -79,9 +79,9 @@ def test_density_integrates_to_one():
 
 
 @pytest.mark.parametrize(("kappa", "beta"), [(0.5, 0.2), (30.0, 14.0), (1e4, 3e3)])
-def test_moments_of_draws(kappa, beta):
-    law, n = rgen.Kent(AXES, kappa, beta), 20_000
-    x = draws(law, jr.key(1), n)
+def test_moments_of_samples(kappa, beta):
+    distribution, n = rgen.Kent(AXES, kappa, beta), 20_000
+    x = samples_of(distribution, jr.key(1), n)
     rgen.check_points(S2, x)
     local = np.float64(x) @ np.float64(AXES)
     drop = np.sum((np.float64(x) - np.float64(AXES[:, 0])) ** 2, 1) / 2
@@ -104,7 +104,7 @@ def test_moments_of_draws(kappa, beta):
     [(0, 0), (1, 0.5), (10, 0), (1e4, 5e3), (1e6, 499_999), (1e6, 0), (1e8, 3e7)],
 )
 def test_samples_have_the_distribution(kappa, beta):
-    x = np.float64(draws(rgen.Kent(AXES, kappa, beta), jr.key(6), 4000))
+    x = np.float64(samples_of(rgen.Kent(AXES, kappa, beta), jr.key(6), 4000))
     mean, long, short = np.float64(AXES).T
     versine = np.sum((x - mean) ** 2, 1) / 2
     y = np.linspace(-30, 5, 3000)
@@ -141,7 +141,7 @@ def test_a_sample_takes_two_proposals_at_most():
 
 def test_no_sample_is_where_the_density_is_zero():
     # When a uniform number of exactly 0 accepted anything, eleven of these were.
-    x = draws(rgen.Kent(jnp.eye(3), 1e4, 5e3), jr.key(0), 40_000)
+    x = samples_of(rgen.Kent(jnp.eye(3), 1e4, 5e3), jr.key(0), 40_000)
     # -log p against its least is an exponential number in the limit, and less here.
     excess = 1e4 * np.sum((x - jnp.eye(3)[0]) ** 2, 1) / 2 - 5e3 * (
         x[:, 1] ** 2 - x[:, 2] ** 2
@@ -150,9 +150,13 @@ def test_no_sample_is_where_the_density_is_zero():
 
 
 def test_a_sample_of_a_nan_ends():
-    law = rgen.Kent(AXES, 3.0, 1.0)
-    law = eqx.tree_at(lambda law: law.concentration, law, jnp.array(jnp.nan))
-    assert np.all(np.isnan(law.sample(jr.key(0))))
+    distribution = rgen.Kent(AXES, 3.0, 1.0)
+    distribution = eqx.tree_at(
+        lambda distribution: distribution.concentration,
+        distribution,
+        jnp.array(jnp.nan),
+    )
+    assert np.all(np.isnan(distribution.sample(jr.key(0))))
 
 
 def test_gradients_are_finite():
@@ -198,19 +202,21 @@ def test_refuses():
 def test_an_optimiser_may_move_the_axes_and_the_ovalness():
     with jax.enable_x64(True):
         x, w = map(jnp.asarray, sphere_rule(60))
-        law = rgen.Kent(jnp.eye(3), 5.0, 1.0)
+        distribution = rgen.Kent(jnp.eye(3), 5.0, 1.0)
         for axes, ovalness in ((2 * jnp.eye(3) + 0.3, 1.0), (jnp.eye(3), -1.0)):
-            moved = eqx.tree_at(lambda k: (k.axes, k.ovalness), law, (axes, ovalness))
+            moved = eqx.tree_at(
+                lambda k: (k.axes, k.ovalness), distribution, (axes, ovalness)
+            )
             moved = jax.tree.map(jnp.asarray, moved)
             assert w @ jnp.exp(log_probs(moved, x)) == pytest.approx(1, abs=1e-12)
         # With the ovalness below 0 the last two axes change their parts.
-        local = np.asarray(draws(moved, jr.key(0), 4000)) ** 2
+        local = np.asarray(samples_of(moved, jr.key(0), 4000)) ** 2
         assert local[:, 2].mean() > 1.2 * local[:, 1].mean()
 
 
 def test_fit_of_one_component_finds_its_parameters():
-    law, n = rgen.Kent(AXES, 200.0, 60.0), 10_000
-    x = draws(law, jr.key(0), n)
+    distribution, n = rgen.Kent(AXES, 200.0, 60.0), 10_000
+    x = samples_of(distribution, jr.key(0), n)
     fit = fit_kent_mixture(x, x[:100], 1e-5, [1], jr.key(1))
     component = jax.tree.map(lambda leaf: leaf[0], fit.components)
     # Of inverse variances the standard error is sqrt(2 / n) of themselves, 1.4 %.
@@ -228,16 +234,16 @@ def two_bumps():
     pair = eqx.filter_vmap(lambda a, k, b: rgen.Kent(a, k, b))(
         frames, jnp.array([50.0, 300.0]), jnp.array([20.0, 10.0])
     )
-    law = rgen.Mixture(pair, jnp.log(jnp.array([0.7, 0.3])))
-    return law, draws(law, jr.key(0), 6000)
+    distribution = rgen.Mixture(pair, jnp.log(jnp.array([0.7, 0.3])))
+    return distribution, samples_of(distribution, jr.key(0), 6000)
 
 
-def test_fit_comes_near_the_law_of_the_data(two_bumps):
-    law, x = two_bumps
+def test_fit_comes_near_the_distribution_of_the_data(two_bumps):
+    distribution, x = two_bumps
     train, validation, test = x[:4000], x[4000:5000], x[5000:]
     fit = fit_kent_mixture(train, validation, 1e-5, [1, 2], jr.key(1))
     assert len(fit.log_weights) == 2
-    gaps = np.asarray(log_probs(law, test) - log_probs(fit, test))
+    gaps = np.asarray(log_probs(distribution, test) - log_probs(fit, test))
     # Eleven parameters cost 11 / 2n = 0.0014 nats on average.
     assert -0.01 < gaps.mean() < 0.01
 
@@ -247,10 +253,10 @@ def test_fit_of_narrow_bumps_close_to_each_other():
     pair = eqx.filter_vmap(lambda mean: rgen.VonMisesFisher(mean, 1e5))(
         jnp.stack([AXES[:, 0], near])
     )
-    law = rgen.Mixture(pair, jnp.zeros(2))
-    x = draws(law, jr.key(0), 1000)
+    distribution = rgen.Mixture(pair, jnp.zeros(2))
+    x = samples_of(distribution, jr.key(0), 1000)
     fit = fit_kent_mixture(x[:800], x[800:900], 1e-6, [2], jr.key(1))
-    gaps = np.asarray(log_probs(law, x[900:]) - log_probs(fit, x[900:]))
+    gaps = np.asarray(log_probs(distribution, x[900:]) - log_probs(fit, x[900:]))
     # Eleven parameters and 800 points cost 0.007 nats on average.
     assert gaps.mean() < 0.05
 

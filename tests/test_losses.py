@@ -79,8 +79,8 @@ def test_last_step_of_a_walk_gives_the_same_loss(name):
     last_step = ft.partial(rgen.losses.denoising_step, steps=steps)
     losses = [rgen.losses.denoising, last_step]
     mean, error = expectations(losses, brownian(MANIFOLDS[name]), 65536, v)
-    # A step of the walk replaces the heat kernel over it by a normal law: a relative
-    # error of the order of its variance.
+    # A step of the walk replaces the heat kernel over it by a normal distribution: a
+    # relative error of the order of its variance.
     bias = v / steps * max(abs(mean))
     assert abs(mean[1] - mean[0]) < SIGMAS * np.hypot(*error) + bias
     assert abs(mean[0]) > 3 * error[1]
@@ -138,7 +138,7 @@ def test_varadhan_kernel_is_right_at_small_times(name):
 
 
 def test_varadhan_kernel_on_the_sphere_is_as_wrong_as_known():
-    # From an independent computation. Four thousand draws leave a few per cent.
+    # From an independent computation. Four thousand samples leave a few per cent.
     errors = relative_errors(S2, rgen.VaradhanHeatKernel(S2), [1.0, 2.0])
     np.testing.assert_allclose(errors, [0.38, 1.42], rtol=0.1)
 

@@ -1,8 +1,8 @@
 """What every manifold has to satisfy, for each in the table of `helpers.py`, and the
 closed forms that single ones have to match.
 
-Most laws are tested as residuals that are zero in exact arithmetic, in units of the
-spacing of floating-point numbers.
+Most identities are tested as residuals that are zero in exact arithmetic, in units of
+the spacing of floating-point numbers.
 """
 
 import functools
@@ -34,8 +34,13 @@ compact_manifolds = pytest.mark.parametrize("name", COMPACT)
 
 def assert_small(residuals, limit):
     """`limit` bounds every residual; NaN is not small."""
-    worst = {law: float(jnp.max(jnp.abs(value))) for law, value in residuals.items()}
-    broken = {law: value for law, value in worst.items() if not value <= limit}
+    worst = {
+        identity: float(jnp.max(jnp.abs(value)))
+        for identity, value in residuals.items()
+    }
+    broken = {
+        identity: value for identity, value in worst.items() if not value <= limit
+    }
     assert not broken, f"larger than {limit}: {broken}"
 
 
@@ -163,7 +168,7 @@ def feature_laplacians(manifold, x):
 
 class TestUniform:
     @compact_manifolds
-    def test_draws(self, name):
+    def test_samples(self, name):
         manifold = MANIFOLDS[name]()
         x = points(manifold, jr.key(0), 20_000)
         contained, features = contained_and_features(manifold, x)
@@ -184,7 +189,7 @@ class TestUniform:
             ("SO(3)", lambda r: (r - np.sin(r)) / math.pi),
         ],
     )
-    def test_law_of_the_distance(self, name, cdf):
+    def test_distribution_of_the_distance(self, name, cdf):
         manifold = MANIFOLDS[name]()
         x = points(manifold, jr.key(0), 20_000)
         if cdf is None:
@@ -202,7 +207,7 @@ class TestUniform:
         radius = 0.9 * injectivity_radius(manifold)
         x = points(manifold, jr.key(0), n)
         inside = np.asarray(distances_from_origin(manifold, x)) < radius
-        # The volume of the ball, by drawing tangent vectors from a flat ball.
+        # The volume of the ball, by sampling tangent vectors from a flat ball.
         d = manifold.dim
         flat = math.pi ** (d / 2) / math.gamma(d / 2 + 1) * radius**d
         densities = np.asarray(ball_densities(manifold, jr.key(1), n, radius))

@@ -87,9 +87,9 @@ def test_zero_step_and_equal_points(name, dtype, eps):
     x = points(manifold, jr.key(0), N)
     u = directions(manifold, x, jr.key(1))
     errors, bend, acceleration = at_coincidence(manifold, x, u)
-    for law, error in errors.items():
+    for identity, error in errors.items():
         # Some dozens of roundings. Points are as large as 2 and metrics as 4.
-        assert jnp.max(jnp.abs(error)) <= 100 * eps, law
+        assert jnp.max(jnp.abs(error)) <= 100 * eps, identity
     assert jnp.all(jnp.isfinite(acceleration))
     if not isinstance(manifold, rgen.Product | rgen.Power):
         # log det d(exp_x)_v = -Ric(v, v) / 6 + O(|v|^4).
@@ -160,8 +160,8 @@ def test_near_the_cut_locus(name, dtype, eps):
     u = directions(manifold, x, jr.key(1))
     for gap in [0.0, 1e-6, 1e-3, 1e-1]:
         errors, along, slopes = cut_errors(manifold, x, u, jnp.full(N, math.pi - gap))
-        for law, error in errors.items():
-            assert jnp.max(jnp.abs(error)) <= 100 * eps, (law, gap)
+        for identity, error in errors.items():
+            assert jnp.max(jnp.abs(error)) <= 100 * eps, (identity, gap)
         assert all(jnp.all(jnp.isfinite(slope)) for slope in slopes), gap
         # The direction to a point at this distance of the cut locus is as good as
         # eps / gap, and the slope is its cosine. At the locus it has no direction.
@@ -229,9 +229,9 @@ def test_logarithm_of_a_matrix_near_the_cut_locus(dtype, eps, gap):
     skew = jnp.zeros((4, 4)).at[0, 1].set(1.0)
     u = x @ (skew - skew.T)
     errors, along, slopes = cut_errors(manifold, x, u, jnp.full(N, math.pi - gap))
-    for law, error in errors.items():
+    for identity, error in errors.items():
         # The smallest singular value of I + R is about the gap.
-        assert jnp.max(jnp.abs(error)) <= 100 * eps / gap, law
+        assert jnp.max(jnp.abs(error)) <= 100 * eps / gap, identity
     # The derivative of the orthogonal factor divides by that singular value once more.
     assert jnp.max(jnp.abs(along - 1)) <= 20 * eps / gap**2
     assert all(jnp.all(jnp.isfinite(slope)) for slope in slopes)
@@ -257,8 +257,8 @@ def test_opposite_angles_on_the_torus(dtype, eps, gap):
     x = points(manifold, jr.key(0), N)
     u = jnp.broadcast_to(jnp.array([1.0, 0.0]), x.shape)
     errors, along, slopes = cut_errors(manifold, x, u, jnp.full(N, math.pi - gap))
-    for law, error in errors.items():
-        assert jnp.max(jnp.abs(error)) <= 10 * eps, law
+    for identity, error in errors.items():
+        assert jnp.max(jnp.abs(error)) <= 10 * eps, identity
     np.testing.assert_allclose(jnp.abs(along), 1, atol=10 * eps)
     assert gap == 0 or jnp.all(along > 0)
     assert all(jnp.all(jnp.isfinite(slope)) for slope in slopes)
@@ -274,8 +274,8 @@ def test_exact_antipodes(dtype, eps):
         dist, log = distances_and_logs(manifold, a, b)
         np.testing.assert_allclose(dist, math.pi, atol=4 * eps)
         errors, _, slopes = cut_errors(manifold, a, log / dist[0], dist)
-        for law, error in errors.items():
-            assert jnp.max(jnp.abs(error)) <= 50 * eps, law
+        for identity, error in errors.items():
+            assert jnp.max(jnp.abs(error)) <= 50 * eps, identity
         assert all(jnp.all(jnp.isfinite(slope)) for slope in slopes)
 
 

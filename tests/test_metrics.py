@@ -8,7 +8,7 @@ import jax.numpy as jnp
 import jax.random as jr
 import numpy as np
 import pytest
-from helpers import MANIFOLDS, draws, points
+from helpers import MANIFOLDS, points, samples_of
 
 import rgen
 
@@ -58,13 +58,16 @@ def test_squared_mmd_is_the_distance_of_the_convolved_densities():
     """On the circle, of two wrapped normals: sums over Fourier modes."""
     circle, scale, t, n = rgen.Torus(1), 0.3, 0.1, 1000
     means = 0.0, 1.0
-    laws = [rgen.WrappedNormal(circle, jnp.array([mean]), scale) for mean in means]
+    distributions = [
+        rgen.WrappedNormal(circle, jnp.array([mean]), scale) for mean in means
+    ]
     k = np.arange(1, 100)
     modes = np.exp(-(k**2) * (scale**2 + t / 2))
     expected = np.sum(2 * modes * (1 - np.cos(k))) / math.pi
     keys = jr.split(jr.key(0), 3)
     x, y, other = (
-        draws(laws[i], key, n) for i, key in zip([0, 1, 0], keys, strict=True)
+        samples_of(distributions[i], key, n)
+        for i, key in zip([0, 1, 0], keys, strict=True)
     )
     found = float(rgen.metrics.squared_mmd(circle, x, y, t))
     # The estimate is, to first order, twice the difference of the means of the witness
@@ -75,8 +78,8 @@ def test_squared_mmd_is_the_distance_of_the_convolved_densities():
     error = 2 * math.sqrt(2 * np.var(witness) / n)
     assert 20 * error < expected
     assert found == pytest.approx(expected, abs=4 * error)
-    # Of one law: the first order vanishes, and the second is less than 3 p_t(0) / n in
-    # standard deviation, where p_t(0) = 1.3.
+    # Of one distribution: the first order vanishes, and the second is less than 3
+    # p_t(0) / n in standard deviation, where p_t(0) = 1.3.
     assert abs(rgen.metrics.squared_mmd(circle, x, other, t)) < 4 * 3 * 1.3 / n
 
 

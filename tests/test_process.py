@@ -17,9 +17,9 @@ UNIT = rgen.ConstantSchedule()
 SIGMAS = 4
 
 
-def draws(process, x0, t, n, seed=0):
-    draw = jax.jit(jax.vmap(process.sample, (None, None, 0)))
-    return draw(x0, jnp.asarray(t, x0.dtype), jr.split(jr.key(seed), n))
+def samples_of(process, x0, t, n, seed=0):
+    sample = jax.jit(jax.vmap(process.sample, (None, None, 0)))
+    return sample(x0, jnp.asarray(t, x0.dtype), jr.split(jr.key(seed), n))
 
 
 def mean_and_error(values):
@@ -88,14 +88,15 @@ def test_ornstein_uhlenbeck_is_langevin_in_flat_space():
     flat, x0, v, steps = rgen.Euclidean(2), jnp.array([1.5, -0.5]), 1.0, 100
     exact = rgen.OrnsteinUhlenbeck(flat, UNIT)
     walk = rgen.Langevin(flat, UNIT, steps=steps)
-    # The linear recursion's own law: its mean and variance are known at every step.
+    # The linear recursion's own distribution: its mean and variance are known at every
+    # step.
     decay, expected = (1 - v / steps / 2) ** steps, np.exp(-v / 2)
     spread = v / steps * (1 - decay**2) / (1 - (1 - v / steps / 2) ** 2)
     for process, factor, variance in [
         (exact, expected, 1 - np.exp(-v)),
         (walk, decay, spread),
     ]:
-        x = draws(process, x0, v, 16384)
+        x = samples_of(process, x0, v, 16384)
         mean, error = mean_and_error(x)
         assert (abs(mean - factor * x0) < SIGMAS * error).all()
         square, error = mean_and_error((x - mean) ** 2)
@@ -130,29 +131,29 @@ class Height:
         return self.factor * x[2]
 
 
-def test_langevin_converges_to_a_gibbs_law():
+def test_langevin_converges_to_a_gibbs_distribution():
     # exp(k z) has the mean height coth k - 1 / k, and E z^2 = 1 - 2 E z / k.
     k, steps, v = 2.0, 300, 6.0
     limit = rgen.Gibbs(S2, Height(-k))
     process = rgen.Langevin(S2, UNIT, limit, steps=steps)
-    x = draws(process, jnp.array([0.6, 0.0, -0.8]), v, 8192)
+    x = samples_of(process, jnp.array([0.6, 0.0, -0.8]), v, 8192)
     z = np.asarray(x[:, 2], np.float64)
     first = 1 / np.tanh(k) - 1 / k
     expected = np.array([0, 0, first, 1 - 2 * first / k])
     mean, error = mean_and_error(np.concatenate([x, z[:, None] ** 2], axis=1))
-    # After v = 6 the start is forgotten to e^{-6}, 0.0025. The walk's own law is a
-    # step, 0.02, times a constant under one half away.
+    # After v = 6 the start is forgotten to e^{-6}, 0.0025. The walk's own distribution
+    # is a step, 0.02, times a constant under one half away.
     assert (abs(mean - expected) < SIGMAS * error + 0.0025 + 0.01).all()
-    # Which tells the law of half the potential, with mean height 0.313.
+    # Which tells the distribution of half the potential, with mean height 0.313.
     assert first > 0.53
 
 
 def test_langevin_on_hyperbolic_space_converges_to_the_wrapped_normal():
     # In normal coordinates it is a standard normal: the distance to the origin has the
-    # Rayleigh law.
+    # Rayleigh distribution.
     process = rgen.Langevin(H2, UNIT, steps=150)
     assert isinstance(process.prior, rgen.WrappedNormal)
-    x = draws(process, jnp.array([0.5, -0.3]), 6.0, 2048)
+    x = samples_of(process, jnp.array([0.5, -0.3]), 6.0, 2048)
     radii = jax.vmap(H2.dist, (None, 0))(H2.origin, x)
     assert scipy.stats.kstest(radii, "rayleigh").pvalue > 1e-3
     mean, error = mean_and_error(x)
@@ -163,7 +164,7 @@ def test_langevin_on_hyperbolic_space_converges_to_the_wrapped_normal():
 def test_drift_is_that_of_the_schedule():
     process = rgen.Langevin(rgen.Euclidean(2), rgen.LinearSchedule(1.0, 3.0))
     x, t = jnp.array([0.4, 0.2]), jnp.array(0.5)
-    # In flat space the wrapped normal is the normal law; beta(0.5) = 2.
+    # In flat space the wrapped normal is the normal distribution; beta(0.5) = 2.
     np.testing.assert_allclose(process.drift(x, t), 2 * -x / 2, rtol=1e-6)
 
 
@@ -175,7 +176,7 @@ def test_brownian_motion_without_a_known_kernel():
     # the generator.
     process = rgen.Brownian(SO4, UNIT, kernel=rgen.RandomWalkKernel(SO4, steps=50))
     v, n = 0.4, 2048
-    x = draws(process, SO4.origin, v, n)
+    x = samples_of(process, SO4.origin, v, n)
     mean, error = mean_and_error(jnp.trace(x, axis1=1, axis2=2))
     # The bias of the walk: a step's second-order terms, (d v / steps)^2 / 12 of the
     # mean.
@@ -186,12 +187,12 @@ def test_brownian_motion_without_a_known_kernel():
         process.score(SO4.origin, SO4.origin, jnp.array(v))
 
 
-def test_accumulated_variance_sets_the_law():
+def test_accumulated_variance_sets_the_distribution():
     # Two schedules, and two times with the same accumulated variance.
     linear = rgen.LinearSchedule(0.0, 4.0)
     fast, slow = rgen.Brownian(S2, linear), rgen.Brownian(S2, UNIT)
-    a = draws(fast, S2.origin, 0.5, 16)
-    b = draws(slow, S2.origin, 0.5, 16)
+    a = samples_of(fast, S2.origin, 0.5, 16)
+    b = samples_of(slow, S2.origin, 0.5, 16)
     np.testing.assert_allclose(a, b, atol=1e-6)
     x, y = jnp.array([0.6, 0.0, 0.8]), jnp.array([0.0, 1.0, 0.0])
     half = jnp.array(0.5)
@@ -218,7 +219,7 @@ def test_accumulated_variance_sets_the_law():
     ],
     ids=["S2", "T2", "SO3", "walk", "langevin", "ou"],
 )
-def test_draws_and_drifts_have_the_dtype_of_their_point(process, dtype):
+def test_samples_and_drifts_have_the_dtype_of_their_point(process, dtype):
     with jax.enable_x64(True):
         x0 = process.manifold.origin.astype(dtype)
         t = jnp.array(0.5, dtype)

@@ -58,7 +58,7 @@ class MixtureScore(eqx.Module):
         return jax.nn.softmax(self.terms(x, t)) @ scores
 
 
-# At v = 20 the law is uniform to e^{-20}.
+# At v = 20 the distribution is uniform to e^{-20}.
 PROCESS = rgen.Brownian(S2, rgen.LogUniformSchedule(0.05, 20.0))
 CENTRES = np.array([[0.0, 0.6, 0.8], [0.6, -0.8, 0.0]])
 WEIGHTS = np.array([0.3, 0.7])
@@ -95,14 +95,14 @@ def test_log_prob_of_the_exact_score(dtype, tolerance, error):
         assert jnp.ptp(exact) > 5
 
 
-def test_a_coarse_schedule_stops_at_the_coarser_law():
+def test_a_coarse_schedule_stops_at_the_coarser_distribution():
     t0 = 0.3
     schedule = rgen.CoarseSchedule(PROCESS.schedule, t0)
     coarse = rgen.Brownian(S2, schedule)
     score = mixture("float32")
     x = uniform_points(S2, 64)
     exact = jax.vmap(score.log_prob, (0, None))(x, jnp.array(t0))
-    # As above; and another law than that at the first time.
+    # As above; and another distribution than that at the first time.
     np.testing.assert_allclose(
         rgen.log_prob(rgen.ScoreModel(score, coarse), x), exact, atol=2e-3
     )
@@ -123,8 +123,8 @@ def test_samples_of_the_exact_score_follow_the_data(sampler):
     index = jr.categorical(jr.key(2), jnp.log(WEIGHTS), shape=(n,))
     centres = jnp.asarray(CENTRES, jnp.float32)[index]
     t0 = jnp.array(PROCESS.schedule.t0)
-    draw = jax.jit(jax.vmap(PROCESS.sample, (0, None, 0)))
-    exact = draw(centres, t0, jr.split(jr.key(3), n))
+    sample = jax.jit(jax.vmap(PROCESS.sample, (0, None, 0)))
+    exact = sample(centres, t0, jr.split(jr.key(3), n))
     for direction in (*CENTRES, [1.0, 0.0, 0.0]):
         direction = np.asarray(direction, np.float32)
         test = scipy.stats.ks_2samp(x @ direction, exact @ direction)
@@ -332,7 +332,7 @@ COMPACT = {
 
 
 @pytest.mark.parametrize("name", COMPACT)
-def test_zero_field_is_the_uniform_law(name):
+def test_zero_field_is_the_uniform_distribution(name):
     manifold = COMPACT[name]
     process = rgen.Brownian(manifold, rgen.LogUniformSchedule(0.1, 3.0))
     n = 4096
@@ -346,7 +346,7 @@ def test_zero_field_is_the_uniform_law(name):
 
 
 class Stationary(eqx.Module):
-    """The score of data that has the law of the limit."""
+    """The score of data that has the distribution of the prior."""
 
     process: rgen.Langevin
 
@@ -372,7 +372,7 @@ def test_score_of_the_limit_keeps_the_limit(manifold):
 
 
 def test_ornstein_uhlenbeck_model():
-    # Data at one point: the model is a normal law, of known mean and variance.
+    # Data at one point: the model is a normal distribution, of known mean and variance.
     process = rgen.OrnsteinUhlenbeck(
         rgen.Euclidean(2), rgen.LogUniformSchedule(0.05, 12.0)
     )
@@ -383,15 +383,15 @@ def test_ornstein_uhlenbeck_model():
         rgen.ScoreModel(score, process, rgen.ProbabilityFlow()), jr.key(8), 4096
     )
     for k in range(2):
-        law = scipy.stats.norm(mean[k], np.sqrt(variance))
-        assert scipy.stats.kstest(x[:, k], law.cdf).pvalue > 1e-3
+        distribution = scipy.stats.norm(mean[k], np.sqrt(variance))
+        assert scipy.stats.kstest(x[:, k], distribution.cdf).pvalue > 1e-3
     log_p = rgen.log_prob(rgen.ScoreModel(score, process), x[:8])
     normal = scipy.stats.multivariate_normal(mean, variance * np.eye(2))
     # At v = 12 the mean is e^{-6} away from the limit's, 0.0025, times at most four.
     np.testing.assert_allclose(log_p, normal.logpdf(x[:8]), atol=0.012)
 
 
-def test_score_model_is_the_same_law():
+def test_score_model_is_the_same_distribution():
     manifold = rgen.Sphere(2)
     process = rgen.Brownian(manifold, rgen.LogUniformSchedule(0.1, 3.0))
     x0 = manifold.origin

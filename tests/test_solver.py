@@ -69,7 +69,7 @@ def slope(dts, errors):
     return np.polyfit(np.log(dts), np.log(np.abs(errors)), 1)[0]
 
 
-# The law, by sampling
+# The distribution, by sampling
 
 
 def cos_angle(x0, x):
@@ -84,7 +84,7 @@ def character(x0, x):
     return jnp.cos(2 * (x - x0)[0] - (x - x0)[1])
 
 
-LAWS = {
+WALKS = {
     "S2": (S2, cos_angle, 1.0, 2 / 2),
     "S5": (rgen.Sphere(5), cos_angle, 1.0, 5 / 2),
     "SO3": (SO3, trace, 3.0, 1.0),
@@ -92,10 +92,10 @@ LAWS = {
 }
 
 
-@pytest.mark.parametrize("name", LAWS)
-def test_walk_has_the_law_of_brownian_motion(name):
+@pytest.mark.parametrize("name", WALKS)
+def test_walk_has_the_distribution_of_brownian_motion(name):
     # E f(x_t) = f(x_0) exp(-lambda t) for an eigenfunction f of the generator.
-    manifold, f, start, rate = LAWS[name]
+    manifold, f, start, rate = WALKS[name]
     t, steps, paths = 0.4, 80, 16384
     x0 = manifold.exp(
         manifold.origin, manifold.tangent_noise(manifold.origin, jr.key(1))
@@ -112,12 +112,12 @@ def test_walk_has_the_law_of_brownian_motion(name):
 
 
 def test_walk_agrees_with_the_exact_heat_kernel():
-    # The whole law of the distance, by the two-sample Kolmogorov-Smirnov test.
+    # The whole distribution of the distance, by the two-sample Kolmogorov-Smirnov test.
     x0, t, paths = S2.origin, 0.5, 8192
     walk = walks(S2, x0, 100, t, paths)
     kernel = rgen.heat_kernel(S2)
-    draw = jax.jit(jax.vmap(lambda key: kernel.sample(x0, jnp.array(t), key)))
-    exact = draw(jr.split(jr.key(1), paths))
+    sample = jax.jit(jax.vmap(lambda key: kernel.sample(x0, jnp.array(t), key)))
+    exact = sample(jr.split(jr.key(1), paths))
     assert scipy.stats.ks_2samp(walk @ x0, exact @ x0).pvalue > 1e-3
 
 
@@ -147,7 +147,7 @@ def ambient_frame(x):
     ],
     ids=["walk-ambient", "walk-local", "heun-ambient", "heun-local", "euler-ambient"],
 )
-def test_only_the_walk_has_the_right_law_in_any_frame(solver, frame, right):
+def test_only_the_walk_has_the_right_distribution_in_any_frame(solver, frame, right):
     x0, t, steps, paths = jnp.array([0.8, 0.0, 0.6]), 0.5, 50, 16384
     columns = frame(x0).shape[1]
 
@@ -164,7 +164,7 @@ def test_only_the_walk_has_the_right_law_in_any_frame(solver, frame, right):
     assert off < SIGMAS * error + 0.005 if right else off > 0.05
 
 
-# Weak order: deterministic, by quadrature of the law of one step
+# Weak order: deterministic, by quadrature of the distribution of one step
 
 
 def hermite(dim, order):
@@ -206,7 +206,7 @@ def test_brownian_motion_is_of_weak_order_one(name):
             return jax.vmap(lambda z: f(x0, step(z)) / f(x0, x0))(nodes)
 
         factors = [weights @ np.asarray(values(jnp.array(dt))) for dt in DTS]
-    rate = LAWS.get(name, (None, None, None, 3 / 2))[3]
+    rate = WALKS.get(name, (None, None, None, 3 / 2))[3]
     ends = np.array(
         [factor ** (1 / dt) for factor, dt in zip(factors, DTS, strict=True)]
     )
@@ -226,9 +226,10 @@ def test_brownian_motion_on_a_torus_is_exact_at_any_step():
 
 
 def test_a_walk_that_drifts_to_a_pole_is_of_weak_order_one():
-    # dx = 2 grad z dt + dB. The law is symmetric about the axis, so that a function of
-    # the height z stays one: one step of the solver is a matrix on the functions of z,
-    # of which the Legendre polynomials up to degree 24 are a basis to 1e-9 here.
+    # dx = 2 grad z dt + dB. The distribution is symmetric about the axis, so that a
+    # function of the height z stays one: one step of the solver is a matrix on the
+    # functions of z, of which the Legendre polynomials up to degree 24 are a basis to
+    # 1e-9 here.
     strength, size = 2.0, 25
     height, _ = np.polynomial.legendre.leggauss(size)
     vandermonde = np.polynomial.legendre.legvander(height, size - 1)
@@ -452,7 +453,7 @@ def test_virtual_brownian_tree():
 
     x = jax.jit(jax.vmap(one))(jr.split(jr.key(7), 2048))
     mean, error = mean_and_error(x[:, 2])
-    # The bias of the walk is that of `test_walk_has_the_law_of_brownian_motion`.
+    # The bias of the walk is that of `test_walk_has_the_distribution_of_brownian_motion`.
     assert abs(mean - np.exp(-0.4)) < SIGMAS * error + 4 / 12 * 0.4 * 0.02
 
 
@@ -524,7 +525,7 @@ def test_backwards_on_the_same_path_returns_to_the_start():
     assert jnp.max(jnp.abs(there - x0)) > 0.1
 
 
-def test_a_walk_backwards_has_the_law_of_brownian_motion():
+def test_a_walk_backwards_has_the_distribution_of_brownian_motion():
     t, steps = 0.4, 40
 
     def one(key):

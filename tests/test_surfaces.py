@@ -151,7 +151,7 @@ class Stretched(surfaces.SphereByEquation):
 
 
 @pytest.mark.parametrize(
-    ("make", "law"),
+    ("make", "identity"),
     [
         (Drifting, "exp ends on the manifold"),
         (Turned, "the connection is metric"),
@@ -159,8 +159,8 @@ class Stretched(surfaces.SphereByEquation):
         (Stretched, "frame has the metric for covariance"),
     ],
 )
-def test_the_contract_finds_faults(make, law):
-    with pytest.raises(AssertionError, match=rf"{law}: residual .*, tolerance"):
+def test_the_contract_finds_faults(make, identity):
+    with pytest.raises(AssertionError, match=rf"{identity}: residual .*, tolerance"):
         check_manifold(make(), jr.key(0), radius=0.5, n=8)
 
 

@@ -20,9 +20,9 @@ _Residuals: TypeAlias = dict[str, Array]
 class ManifoldReport(NamedTuple):
     """What [`rgen.testing.check_manifold`][] found.
 
-    - `residuals`: the largest residual of each law, with its tolerance.
-    - `skipped`: the laws of optional hooks that the manifold does not have, with the
-      error that says which.
+    - `residuals`: the largest residual of each identity, with its tolerance.
+    - `skipped`: the identities of optional hooks that the manifold does not have, with
+      the error that says which.
     """
 
     residuals: dict[str, tuple[float, float]]
@@ -59,12 +59,12 @@ def check_manifold(
     - `radius`: the longest step that is tried: less than the distance within which
       every geodesic is the shortest one.
     - `n`: the number of points.
-    - `tolerance`: for residuals of sums of some dozens of terms of size one; the laws
-      of second order get three times as much. The default is 1e-4 in float32 and 1e-8
-      in float64, which geodesics that are solved as an ODE keep.
+    - `tolerance`: for residuals of sums of some dozens of terms of size one; the
+      identities of second order get three times as much. The default is 1e-4 in float32
+      and 1e-8 in float64, which geodesics that are solved as an ODE keep.
 
-    **Raises:** an `AssertionError` that names the laws that do not hold, each with its
-    residual and tolerance.
+    **Raises:** an `AssertionError` that names the identities that do not hold, each
+    with its residual and tolerance.
     """
     dtype = manifold.origin.dtype
     if tolerance is None:
@@ -73,26 +73,28 @@ def check_manifold(
     skipped: dict[str, str] = {}
     # An array, so that another radius compiles nothing.
     sample = _sample(manifold, key, n, jnp.asarray(radius, dtype))
-    for group, (laws, factor) in _LAWS.items():
+    for group, (identities, factor) in _IDENTITIES.items():
         try:
-            values = _evaluate(laws, manifold, sample)
+            values = _evaluate(identities, manifold, sample)
         except NotImplementedError as error:
             skipped[group] = str(error)
             continue
         bound = factor(tolerance, float(jnp.finfo(dtype).eps))
-        for law, value in values.items():
+        for identity, value in values.items():
             # A NaN is a fault, and the largest.
-            residuals[law] = float(jnp.max(jnp.abs(value))), bound
+            residuals[identity] = float(jnp.max(jnp.abs(value))), bound
     residuals["float32 gives float32"] = _other_dtypes(manifold), 0.0
-    broken = {law: pair for law, pair in residuals.items() if not pair[0] <= pair[1]}
+    broken = {
+        identity: pair for identity, pair in residuals.items() if not pair[0] <= pair[1]
+    }
     if broken:
         lines = [
-            f"  {law}: residual {residual:.3g}, tolerance {bound:.3g}"
-            for law, (residual, bound) in broken.items()
+            f"  {identity}: residual {residual:.3g}, tolerance {bound:.3g}"
+            for identity, (residual, bound) in broken.items()
         ]
         raise AssertionError(
-            f"{manifold} breaks {len(broken)} of {len(residuals)} laws in {dtype}:\n"
-            + "\n".join(lines)
+            f"{manifold} breaks {len(broken)} of {len(residuals)} identities in "
+            f"{dtype}:\n" + "\n".join(lines)
         )
     return ManifoldReport(residuals, skipped)
 
@@ -140,11 +142,11 @@ def _point(manifold: AbstractManifold, key: Key) -> Point:
 
 @eqx.filter_jit
 def _evaluate(
-    laws: Callable[[AbstractManifold, _Sample], _Residuals],
+    identities: Callable[[AbstractManifold, _Sample], _Residuals],
     manifold: AbstractManifold,
     sample: _Sample,
 ) -> _Residuals:
-    return jax.vmap(functools.partial(laws, manifold))(sample)
+    return jax.vmap(functools.partial(identities, manifold))(sample)
 
 
 def _core(m: AbstractManifold, s: _Sample) -> _Residuals:
@@ -363,7 +365,7 @@ _by_differences = lambda tolerance, eps: (
 _exact = lambda tolerance, eps: 0.0
 
 # What is tested together, as the hooks that it needs are absent together.
-_LAWS = {
+_IDENTITIES = {
     "core": (_core, _first),
     "frames": (_frames, _first),
     "orthogonality": (_embedded, _first),
