@@ -453,7 +453,8 @@ def test_virtual_brownian_tree():
 
     x = jax.jit(jax.vmap(one))(jr.split(jr.key(7), 2048))
     mean, error = mean_and_error(x[:, 2])
-    # The bias of the walk is that of `test_walk_has_the_distribution_of_brownian_motion`.
+    # The bias of the walk is that of
+    # `test_walk_has_the_distribution_of_brownian_motion`.
     assert abs(mean - np.exp(-0.4)) < SIGMAS * error + 4 / 12 * 0.4 * 0.02
 
 
