@@ -62,6 +62,7 @@ class _Flow(eqx.Module):
     manifold: AbstractManifold
     field: ScoreFunction
 
+    @eqx.filter_jit
     def __call__(self, t: _Time, y: Point, args: Any) -> Tangent:
         x = self.manifold.project(y)
         # A normal part would bend the flow.
@@ -74,6 +75,7 @@ class _DensityFlow(eqx.Module):
     divergence: AbstractDivergence
     key: Key | None
 
+    @eqx.filter_jit
     def __call__(
         self, t: _Time, y: tuple[Point, Scalar], args: Any
     ) -> tuple[Tangent, Scalar]:

@@ -29,8 +29,10 @@ class ScoreModel(AbstractModel):
     - `score`: the score field, a function of a point and a time; an `eqx.Module` rather
         than a fresh closure, which is compiled at every call.
     - `process`: the noising process that the score belongs to.
-    - `sampler`: how to sample: [`rgen.ReverseSDE`][] or [`rgen.ProbabilityFlow`][].
-    - `flow`: how to solve the probability flow for densities.
+    - `sampler`: how to sample: [`rgen.ReverseSDE`][], the default, or
+        [`rgen.ProbabilityFlow`][].
+    - `flow`: how to solve the probability flow for densities; `rgen.ProbabilityFlow()`
+        by default.
     - `divergence`: [`rgen.ExactDivergence`][], or [`rgen.HutchinsonDivergence`][], with
         which densities need a `key`, and without one raise a `ValueError`.
     """
@@ -46,14 +48,14 @@ class ScoreModel(AbstractModel):
         self,
         score: ScoreFunction,
         process: AbstractProcess,
-        sampler: AbstractSampler = ReverseSDE(),  # noqa: B008 (a constant)
-        flow: ProbabilityFlow = ProbabilityFlow(),  # noqa: B008 (a constant)
+        sampler: AbstractSampler | None = None,
+        flow: ProbabilityFlow | None = None,
         divergence: AbstractDivergence = ExactDivergence(),  # noqa: B008 (a constant)
     ):
         self.score = score
         self.process = process
-        self.sampler = sampler
-        self.flow = flow
+        self.sampler = ReverseSDE() if sampler is None else sampler
+        self.flow = ProbabilityFlow() if flow is None else flow
         self.divergence = divergence
         if process.remainder > 0.01:
             warnings.warn(
