@@ -36,6 +36,13 @@ hypothesis.settings.register_profile(
 hypothesis.settings.load_profile("rgen")
 
 
+def pytest_configure(config):
+    """Keeps what is compiled for the other worker, and for the next run."""
+    folder = config.rootpath / ".pytest_cache" / "compiled"
+    jax.config.update("jax_compilation_cache_dir", str(folder))
+    jax.config.update("jax_persistent_cache_min_compile_time_secs", 0)
+
+
 @pytest.fixture(autouse=True)
 def few_compiled_functions():
     """Forgets compiled functions when there are too many. Each takes memory maps, of

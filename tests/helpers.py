@@ -36,6 +36,18 @@ MANIFOLDS = {
     "Power": lambda: rgen.Power(rgen.Sphere(2), 3),
 }
 COMPACT = [name for name, make in MANIFOLDS.items() if make().compact]
+# For the quick run of what all manifolds have to satisfy.
+QUICK = {"Euclidean(3)", "Torus(2)", "Sphere(2)"}
+
+
+def over(names):
+    """Runs a test for each of these manifolds, most of them in the slow run."""
+    slow = lambda name: () if name in QUICK else pytest.mark.slow
+    params = [pytest.param(name, marks=slow(name)) for name in names]
+    return pytest.mark.parametrize("name", params)
+
+
+every_manifold, compact_manifolds = over(MANIFOLDS), over(COMPACT)
 
 SCHEDULES = {
     "Constant": rgen.ConstantSchedule,

@@ -188,6 +188,7 @@ def heat_mixture(manifold, n=5):
     return KernelMixture(rgen.heat_kernel(manifold), centres, variances, log_weights)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "manifold",
     [rgen.Torus(2), rgen.SpecialOrthogonal(3), rgen.Hyperbolic(2)],
@@ -223,6 +224,7 @@ def test_heat_kernel_mixture_integrates_to_one_and_samples_have_the_density():
     assert np.all(np.abs(z) < scipy.stats.norm.isf(1e-3 / 6))
 
 
+@pytest.mark.slow
 def test_mixtures_of_heat_kernels_and_of_von_mises_fisher_kernels_are_alike():
     sphere = rgen.Sphere(2)
     train, validation = cloud(jr.key(7), 300), cloud(jr.key(8), 100)

@@ -23,6 +23,7 @@ def normal(dim, scale=0.5):
     return rgen.WrappedNormal(rgen.Euclidean(dim), jnp.zeros(dim), scale)
 
 
+@pytest.mark.slow
 @every_chart
 def test_there_and_back(name):
     chart = CHARTS[name]()
@@ -32,6 +33,7 @@ def test_there_and_back(name):
     np.testing.assert_allclose(jax.vmap(chart.to_chart)(x), y, atol=2e-5)
 
 
+@pytest.mark.slow
 @every_chart
 def test_preimages_have_one_image(name):
     chart = CHARTS[name]()
@@ -73,6 +75,7 @@ def test_log_det_is_the_determinant(name):
     np.testing.assert_allclose(actual, expected, atol=1e-5)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "manifold",
     [rgen.Sphere(2), rgen.SpecialOrthogonal(3), rgen.Hyperbolic(2)],
@@ -102,6 +105,7 @@ def test_stereographic_distribution_integrates_to_one():
     assert w @ p == pytest.approx(1, abs=1e-5)
 
 
+@pytest.mark.slow
 @every_chart
 def test_samples_are_points(name):
     chart = CHARTS[name]()
@@ -168,6 +172,7 @@ def test_exponential_charts_without_known_preimages():
         chart.preimages(rotations.origin)
 
 
+@pytest.mark.slow
 def test_preimages_on_products_end_in_their_point():
     cylinder = rgen.Product(rgen.Euclidean(1), rgen.Sphere(2))
     powers = rgen.Power(rgen.Sphere(2), 2)

@@ -55,6 +55,7 @@ class GeodesicHeun(diffrax.AbstractItoSolver):
         return terms.vf(t0, y0, args)
 
 
+@pytest.mark.slow
 def test_a_solver_of_your_own_for_the_probability_flow():
     errors = []
     for steps in (20, 40):
@@ -129,6 +130,7 @@ def test_a_hessian_of_a_density():
     np.testing.assert_allclose(found, -jnp.diag(1 / variance), atol=0.02)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("derivative", "adjoint"),
     [

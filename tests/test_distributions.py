@@ -96,6 +96,7 @@ SCALES = {name: (1e-3, 0.1, 1.0, 3.0) for name in RADIAL} | {
 }
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", RADIAL)
 @pytest.mark.parametrize("dtype", ["float32", "float64"])
 def test_wrapped_normal_integrates_to_one_and_samples_match(name, dtype):
@@ -171,6 +172,7 @@ def test_wrapped_normal_on_the_torus_is_a_fourier_series():
             np.testing.assert_allclose(actual, expected, rtol=0, atol=1e-14)
 
 
+@pytest.mark.slow
 def test_wrapped_normal_factorises():
     sphere, torus = rgen.Sphere(2), rgen.Torus(2)
     product, power = rgen.Product(sphere, torus), rgen.Power(sphere, 2)
@@ -207,6 +209,7 @@ def test_wrapped_normal_is_normal_in_flat_space(scale):
     assert actual == pytest.approx(expected, rel=1e-5)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "manifold",
     [rgen.Sphere(2), rgen.SpecialOrthogonal(3), rgen.Hyperbolic(2), rgen.Torus(2)],
@@ -312,6 +315,7 @@ def test_von_mises_fisher_density_is_that_of_scipy():
             assert ours == pytest.approx(theirs, abs=1e-12)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("dtype", ["float32", "float64"])
 @pytest.mark.parametrize("d", [1, 2, 4])
 def test_von_mises_fisher_integrates_to_one_and_samples_match(d, dtype):
@@ -521,6 +525,7 @@ def every_distribution():
     yield rgen.Mixture(eqx.filter_vmap(one)(means), jnp.zeros(2))
 
 
+@pytest.mark.slow
 def test_log_prob_is_finite_and_differentiable_everywhere():
     for distribution in every_distribution():
         radii = jnp.array([0, 1e-12, 1e-6, 1e-3, 1, 3.14159, math.pi])
@@ -532,6 +537,7 @@ def test_log_prob_is_finite_and_differentiable_everywhere():
         assert values.dtype == jnp.float32
 
 
+@pytest.mark.slow
 def test_nan_stays_nan_and_samples_are_points():
     for distribution in every_distribution():
         x = samples_of(distribution, jr.key(0), 8)

@@ -283,7 +283,9 @@ def test_the_readme_and_the_index_show_the_same_code():
     assert _code(ROOT / "README.md") == _code(DOCS / "index.md")
 
 
-@pytest.mark.parametrize("page", ["index.md", "sharp_bits.md"])
+@pytest.mark.parametrize(
+    "page", ["index.md", pytest.param("sharp_bits.md", marks=pytest.mark.slow)]
+)
 def test_the_code_on_the_page_runs(page: str):
     code = _code(DOCS / page)
     if page == "index.md":

@@ -336,6 +336,7 @@ def counts(forward=0, tangent=0, reverse=0):
     return dict(forward=forward, tangent=tangent, reverse=reverse)
 
 
+@pytest.mark.slow
 def test_passes_of_a_network_are_counted():
     field, x, t = counted_field(), S2.origin, jnp.array(0.5)
     assert passes(field, x, t) == counts(1)
@@ -447,6 +448,7 @@ def test_in_the_end_the_gap_is_the_rate(time, slope):
     assert "-1.9 at $T = 1$, -1.3 at 2 and -1.0 at 5" in words()
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("manifold", wasserstein_bound.MANIFOLDS)
 def test_radial_distribution_of_the_data(manifold):
     space, area = wasserstein_bound.MANIFOLDS[manifold]
@@ -466,6 +468,7 @@ def test_radial_distribution_of_the_data(manifold):
     )
 
 
+@pytest.mark.slow
 def test_the_target_itself_has_no_gap_and_the_mass_one():
     truth = rotations.target(16, jr.key(0))
     found = _quality.quality(truth, truth, rgen.Uniform(rotations.SO3), jr.key(1))
@@ -609,9 +612,14 @@ def lines_of(path, experiment, arguments):
     "methods",
     [
         "kernel_mixture --protocol cells",
-        "flow_matching",
-        "rsgm --protocol distinct",
-        "stereographic",
+        *(
+            pytest.param(methods, marks=pytest.mark.slow)
+            for methods in (
+                "flow_matching",
+                "rsgm --protocol distinct",
+                "stereographic",
+            )
+        ),
     ],
 )
 def test_a_cell_of_the_earth_is_one_command(methods, tmp_path):
@@ -620,6 +628,7 @@ def test_a_cell_of_the_earth_is_one_command(methods, tmp_path):
     assert math.isfinite(line["test_nll"]) and math.isfinite(line["wasserstein"])
 
 
+@pytest.mark.slow
 @remembers
 @pytest.mark.usefixtures("two_places", "without_samples")
 @pytest.mark.parametrize("method", ["moser_flow", "rsgm_single", "normalizing_flow"])
@@ -631,6 +640,7 @@ def test_so_are_those_of_the_other_methods(method, tmp_path, monkeypatch):
     assert math.isfinite(line["test_nll"])
 
 
+@pytest.mark.slow
 def test_the_cells_of_the_torus_are_one_command(tmp_path, monkeypatch):
     for name, size in {"BATCH": 32, "TEST": 32}.items():
         monkeypatch.setattr(torus, name, size)
@@ -734,6 +744,7 @@ def test_arguments_that_make_no_sense(benchmark, arguments, message, capsys):
     assert re.search(message, capsys.readouterr().err)
 
 
+@pytest.mark.slow
 @pytest.mark.usefixtures("optimised", "two_places", "without_samples")
 def test_the_cell_of_the_mixture_of_kent_distributions(tmp_path, monkeypatch):
     monkeypatch.setattr(earth, "KENT_SIZES", (2,))

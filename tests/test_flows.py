@@ -54,6 +54,7 @@ def test_samples_of_a_conformal_flow():
     assert scipy.stats.kstest(start, scipy.stats.uniform(-1, 2).cdf).pvalue > 1e-3
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "adjoint",
     [diffrax.RecursiveCheckpointAdjoint(), diffrax.BacksolveAdjoint()],
@@ -105,6 +106,7 @@ def test_a_flow_of_the_wrong_shape():
 MANIFOLDS = [S2, rgen.Torus(2), rgen.SpecialOrthogonal(3), rgen.Hyperbolic(2)]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("manifold", MANIFOLDS, ids=str)
 def test_flow_matching_of_one_point(manifold):
     # All geodesics end in the point, and the field is that of the way that is left.

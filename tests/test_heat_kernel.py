@@ -106,7 +106,9 @@ SPHERE_TIMES = {10: [1e-6, 0.2, 0.499, 0.501, 3.0, 100.0]}
 
 
 @pytest.mark.parametrize("dtype", DTYPES)
-@pytest.mark.parametrize("dim", [1, 2, 3, 4, 5, 7, 10])
+@pytest.mark.parametrize(
+    "dim", [1, 2, 3, *(pytest.param(d, marks=pytest.mark.slow) for d in (4, 5, 7, 10))]
+)
 def test_sphere_against_oracle(dim, dtype):
     switch = min(1.0, 5 / dim)
     times = [1e-6, 1e-2, 0.2, 0.999 * switch, 1.001 * switch, 3.0, 100.0]
@@ -204,6 +206,7 @@ def _torus_reference(x0, x, t, dtype):
         return log_p, [s for _, s in parts], mp.norm(angles), float(t), dtype
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("dtype", DTYPES)
 @pytest.mark.parametrize("dim", [1, 2, 5, 10, 20])
 def test_both_branches_agree_at_the_switch(dim, dtype):
@@ -224,6 +227,7 @@ def test_both_branches_agree_at_the_switch(dim, dtype):
         np.testing.assert_allclose(early[1], late[1], rtol=tolerance)
 
 
+@pytest.mark.slow
 def test_float32_samples_and_scores_are_finite_everywhere():
     for manifold in EXACT:
         kernel = rgen.heat_kernel(manifold)
@@ -236,6 +240,7 @@ def test_float32_samples_and_scores_are_finite_everywhere():
         assert jax.vmap(manifold.contains)(x).all()
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("manifold", EXACT, ids=str)
 def test_score_is_the_gradient_of_log_prob(manifold):
     with jax.enable_x64(True):
@@ -251,6 +256,7 @@ def test_score_is_the_gradient_of_log_prob(manifold):
         np.testing.assert_allclose(gradient / scale, score / scale, atol=1e-9)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("dtype", DTYPES)
 @pytest.mark.parametrize("manifold", COMPACT, ids=str)
 def test_score_and_gradients_at_the_point_and_on_the_cut_locus(manifold, dtype):
@@ -278,6 +284,7 @@ def test_score_and_gradients_at_the_point_and_on_the_cut_locus(manifold, dtype):
         assert np.all(np.abs(score) <= bound[:, None])
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("manifold", EXACT, ids=str)
 def test_heat_equation(manifold):
     # d/dt log p = (div s + |s|^2) / 2 with the score s.
@@ -315,6 +322,7 @@ def _torus_grid(n):
     return x, np.full(len(x), (np.pi / n) ** 2)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("manifold", "grid", "n"),
     [
@@ -374,6 +382,7 @@ RADIAL = [
 ]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("manifold", [*RADIAL, rgen.Sphere(511)], ids=str)
 def test_total_mass(manifold):
     for t in (1e-6, 1e-3, 0.1, 0.45, 0.9, 1.1, 10.0):
@@ -398,6 +407,7 @@ def radial_cdf(manifold, t):
 TIMES = (1e-6, 1e-3, 0.1, 0.6, 2.0, 30.0)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("manifold", [*RADIAL, rgen.Sphere(511)], ids=str)
 def test_distances_of_samples(manifold):
     x0 = manifold.origin
@@ -438,6 +448,7 @@ def test_samples_on_flat_manifolds():
                 assert scipy.stats.kstest(column, "norm").pvalue > 1e-4
 
 
+@pytest.mark.slow
 def test_the_table_is_built_inside_a_trace():
     _sphere._table.cache_clear()
     _special_orthogonal._table.cache_clear()
@@ -452,6 +463,7 @@ def test_the_table_is_built_inside_a_trace():
         np.testing.assert_allclose(in_trace, outside, rtol=1e-3)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("manifold", EXACT, ids=str)
 def test_times_that_are_not_positive(manifold):
     kernel = rgen.heat_kernel(manifold)
@@ -539,6 +551,7 @@ def test_truncated_series_is_wrong_at_small_times():
     assert jnp.all(sample == rgen.heat_kernel(manifold).sample(x0, t, jr.key(0)))
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("manifold", EXACT, ids=str)
 def test_varadhan_is_the_limit_at_small_times(manifold):
     # The next term of log p is (d - 1)/2 log(r / sin r) on the sphere, whatever t is.

@@ -125,6 +125,7 @@ def pairs(dim, dtype):
 ROUNDINGS = 8
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("dim", [2, 3])
 @pytest.mark.parametrize("dtype", DTYPES)
 def test_dist_and_log_against_mpmath(dim, dtype):
@@ -167,6 +168,7 @@ def test_dist_of_near_points_is_relatively_accurate(dtype):
             assert abs(float(d[i]) / float(truth) - 1) <= 2 * ROUNDINGS * eps
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("dim", [2, 3])
 @pytest.mark.parametrize("dtype", DTYPES)
 def test_exp_and_transport_against_mpmath(dim, dtype):
@@ -223,6 +225,7 @@ def test_basis_is_orthonormal(dtype):
 SINGULAR = [(0.0, 0.0), (1e-4, 0.0), (0.6, -0.8), (3.0, 4.0)]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("x", SINGULAR)
 def test_derivatives_where_vectors_vanish(x):
     # d exp_x is the identity at v = 0, d log_x the identity at y = x, and the second
@@ -247,6 +250,7 @@ def test_derivatives_where_vectors_vanish(x):
         same(bend, -m.covariant_derivative(constant, x, v))
 
 
+@pytest.mark.slow
 def test_third_derivatives_are_continuous():
     # From the singular point to one beside it, at a distance 1e-5: the change is that
     # distance times a fourth derivative, which for these points is under 1000.
@@ -276,6 +280,7 @@ def test_third_derivatives_are_continuous():
         assert jnp.all(jnp.max(jnp.abs(b), 1) > 0.01)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("dtype", DTYPES)
 def test_laplacian_of_the_distance(dtype):
     # div grad(d^2 / 2) = 1 + (dim - 1) d coth(d), of which d alone shows in the norm.
@@ -348,6 +353,7 @@ def test_covariant_derivative_is_metric_and_free_of_torsion():
         assert jnp.max(jnp.abs(jax.jit(jax.vmap(compatibility))(x))) < 1e-10
 
 
+@pytest.mark.slow
 def test_log_det_exp_is_the_jacobian():
     with jax.enable_x64(True):
         m = Hyperbolic(3)
@@ -402,6 +408,7 @@ def far_out(name):
     }[name]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "name",
     [
@@ -547,6 +554,7 @@ RADII = [1e-6, 1e-3, 0.03, 0.3, 0.9, 1.1, 2, 4, 8, 12, 30, 200, 1000]
 TIMES = [1e-6, 1e-3, 0.1, 1, 10, 100]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("dim", [2, 3])
 @pytest.mark.parametrize("dtype, tol", [(jnp.float32, 1e-6), (jnp.float64, 3e-15)])
 def test_kernel_against_mpmath(dim, dtype, tol):
@@ -566,6 +574,7 @@ def test_kernel_against_mpmath(dim, dtype, tol):
             assert abs(score[i, 0] - slope) <= tol * max(1e-3, abs(slope))
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("dim", [2, 3])
 @pytest.mark.parametrize("dtype", DTYPES)
 def test_score_is_the_gradient_of_the_log_density(dim, dtype):
@@ -591,6 +600,7 @@ def test_score_is_the_gradient_of_the_log_density(dim, dtype):
         assert jnp.all(grad_at_start == 0)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("dim", [2, 3])
 def test_heat_equation(dim):
     # d/dt log p = (div score + |score|^2) / 2.
@@ -649,6 +659,7 @@ def test_density_integrates_to_one(dim):
         assert abs(radial_distribution(dim, t)[1][-1] - 1) < 1e-5
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("dim", [2, 3])
 @pytest.mark.parametrize("dtype", DTYPES)
 def test_samples(dim, dtype):
@@ -672,6 +683,7 @@ def test_samples(dim, dtype):
             assert gap < 2.3 / math.sqrt(n)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("dim", [2, 3])
 def test_directions_of_samples_are_uniform(dim):
     m = Hyperbolic(dim)

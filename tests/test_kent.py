@@ -99,6 +99,7 @@ def test_moments_of_samples(kappa, beta):
 
 
 # Round, long, as long as can be, and very concentrated.
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("kappa", "beta"),
     [(0, 0), (1, 0.5), (10, 0), (1e4, 5e3), (1e6, 499_999), (1e6, 0), (1e8, 3e7)],
@@ -167,6 +168,7 @@ def test_gradients_are_finite():
         assert all(jnp.all(jnp.isfinite(slope)) for slope in slopes)
 
 
+@pytest.mark.slow
 def test_the_hessian_is_a_covariance():
     # Of the two statistics, by quadrature.
     with jax.enable_x64(True):
@@ -214,6 +216,7 @@ def test_an_optimiser_may_move_the_axes_and_the_ovalness():
         assert local[:, 2].mean() > 1.2 * local[:, 1].mean()
 
 
+@pytest.mark.slow
 def test_fit_of_one_component_finds_its_parameters():
     distribution, n = rgen.Kent(AXES, 200.0, 60.0), 10_000
     x = samples_of(distribution, jr.key(0), n)
@@ -238,6 +241,7 @@ def two_bumps():
     return distribution, samples_of(distribution, jr.key(0), 6000)
 
 
+@pytest.mark.slow
 def test_fit_comes_near_the_distribution_of_the_data(two_bumps):
     distribution, x = two_bumps
     train, validation, test = x[:4000], x[4000:5000], x[5000:]
@@ -248,6 +252,7 @@ def test_fit_comes_near_the_distribution_of_the_data(two_bumps):
     assert -0.01 < gaps.mean() < 0.01
 
 
+@pytest.mark.slow
 def test_fit_of_narrow_bumps_close_to_each_other():
     near = rgen.Sphere(2).exp(AXES[:, 0], 0.03 * AXES[:, 1])
     pair = eqx.filter_vmap(lambda mean: rgen.VonMisesFisher(mean, 1e5))(

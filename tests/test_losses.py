@@ -162,7 +162,10 @@ PROCESSES = {
 }
 
 
-@pytest.mark.parametrize("name", PROCESSES)
+@pytest.mark.parametrize(
+    "name",
+    ["S2", *(pytest.param(name, marks=pytest.mark.slow) for name in [*PROCESSES][1:])],
+)
 def test_losses_and_gradients_are_finite(name):
     process = PROCESSES[name]
     score = rgen.nn.ScoreField(process, width=16, depth=2, frequencies=8, key=jr.key(0))

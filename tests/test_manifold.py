@@ -14,7 +14,14 @@ import jax.random as jr
 import numpy as np
 import pytest
 import scipy.stats
-from helpers import COMPACT, MANIFOLDS, directions, injectivity_radius, points
+from helpers import (
+    MANIFOLDS,
+    compact_manifolds,
+    directions,
+    every_manifold,
+    injectivity_radius,
+    points,
+)
 
 import rgen
 from rgen.testing import check_manifold
@@ -27,9 +34,6 @@ LEVEL = 1e-4
 
 # The first argument, a manifold, is static.
 compiled = functools.partial(jax.jit, static_argnums=0)
-
-every_manifold = pytest.mark.parametrize("name", MANIFOLDS)
-compact_manifolds = pytest.mark.parametrize("name", COMPACT)
 
 
 def assert_small(residuals, limit):
@@ -263,6 +267,7 @@ def test_volumes(name, volume):
     assert (manifold.spectral_gap > 0) == manifold.compact
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("name", "laplacian"),
     [
@@ -298,6 +303,7 @@ def distance_laplacians(manifold, x, u, r):
     return jax.vmap(one)(x, u, r)
 
 
+@pytest.mark.slow
 def test_a_product_is_its_factors():
     factors = rgen.Sphere(2), rgen.SpecialOrthogonal(3)
     product = rgen.Product(*factors)

@@ -11,14 +11,13 @@ import mpmath
 import numpy as np
 import pytest
 import scipy.linalg
-from helpers import MANIFOLDS, directions, points
+from helpers import MANIFOLDS, directions, every_manifold, points
 
 import rgen
 
 
 N = 16
 
-every_manifold = pytest.mark.parametrize("name", MANIFOLDS)
 # Where the cut locus is one distance away in every direction, pi.
 at_pi = pytest.mark.parametrize(
     "name", ["Sphere(1)", "Sphere(2)", "Sphere(5)", "SO(2)", "SO(3)"]
@@ -153,6 +152,7 @@ def cut_errors(m, x, u, r):
     return errors, along, slopes
 
 
+@pytest.mark.slow
 @at_pi
 def test_near_the_cut_locus(name, dtype, eps):
     manifold = MANIFOLDS[name]()
@@ -222,6 +222,7 @@ def rotation(axis, angle):
     return [[float(r[i, j]) for j in range(3)] for i in range(3)]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("gap", [1e-2, 1e-1])
 def test_logarithm_of_a_matrix_near_the_cut_locus(dtype, eps, gap):
     manifold = rgen.SpecialOrthogonal(4)
@@ -264,6 +265,7 @@ def test_opposite_angles_on_the_torus(dtype, eps, gap):
     assert all(jnp.all(jnp.isfinite(slope)) for slope in slopes)
 
 
+@pytest.mark.slow
 def test_exact_antipodes(dtype, eps):
     """Points that are opposite to the last bit, and half turns that are symmetric."""
     sphere, rotations = rgen.Sphere(2), rgen.SpecialOrthogonal(3)
@@ -279,6 +281,7 @@ def test_exact_antipodes(dtype, eps):
         assert all(jnp.all(jnp.isfinite(slope)) for slope in slopes)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("n", [4, 5, 6])
 def test_logarithms_on_the_cut_locus_of_rotations(n, dtype, eps):
     """Of rotations by known angles: at and near pi, near one another, and zero."""

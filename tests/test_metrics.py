@@ -8,7 +8,7 @@ import jax.numpy as jnp
 import jax.random as jr
 import numpy as np
 import pytest
-from helpers import MANIFOLDS, points, samples_of
+from helpers import MANIFOLDS, every_manifold, points, samples_of
 
 import rgen
 
@@ -17,7 +17,8 @@ import rgen
 WITH_KERNEL = ["Torus(2)", "Sphere(2)", "SO(3)", "Hyperbolic(2)", "Product"]
 
 
-@pytest.mark.parametrize("name", MANIFOLDS)
+@pytest.mark.slow
+@every_manifold
 def test_wasserstein_is_the_best_of_all_permutations(name):
     manifold = MANIFOLDS[name]()
     x, y = (points(manifold, key, 5) for key in jr.split(jr.key(0)))
@@ -40,6 +41,7 @@ def test_wasserstein_of_a_turned_circle_is_its_angle():
     assert found == pytest.approx(0.05, rel=1e-4)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", WITH_KERNEL)
 def test_squared_mmd_is_the_mean_over_pairs(name):
     manifold = MANIFOLDS[name]()

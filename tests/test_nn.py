@@ -64,6 +64,7 @@ FIELDS = [
 ]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("name", "parametrisation"),
     FIELDS,

@@ -148,6 +148,7 @@ def test_langevin_converges_to_a_gibbs_distribution():
     assert first > 0.53
 
 
+@pytest.mark.slow
 def test_langevin_on_hyperbolic_space_converges_to_the_wrapped_normal():
     # In normal coordinates it is a standard normal: the distance to the origin has the
     # Rayleigh distribution.
@@ -258,6 +259,7 @@ def test_a_model_says_what_its_process_has_not_forgotten():
     rgen.ScoreModel(score, rgen.Brownian(rgen.Torus(2), rgen.LogUniformSchedule()))
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "process",
     [

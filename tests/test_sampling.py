@@ -73,6 +73,7 @@ def uniform_points(manifold, n):
     return jax.jit(jax.vmap(manifold.uniform))(jr.split(jr.key(0), n))
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("dtype", "tolerance", "error"),
     # The tolerance of one step, times the two hundred steps that the hardest point
@@ -95,6 +96,7 @@ def test_log_prob_of_the_exact_score(dtype, tolerance, error):
         assert jnp.ptp(exact) > 5
 
 
+@pytest.mark.slow
 def test_a_coarse_schedule_stops_at_the_coarser_distribution():
     t0 = 0.3
     schedule = rgen.CoarseSchedule(PROCESS.schedule, t0)
@@ -110,6 +112,7 @@ def test_a_coarse_schedule_stops_at_the_coarser_distribution():
     assert np.max(np.abs(finer - exact)) > 0.1
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "sampler",
     [rgen.ReverseSDE(200), rgen.ProbabilityFlow()],
@@ -181,6 +184,7 @@ def integral(score, process, **kwargs):
     return weights @ np.exp(log_p)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("manifold", [S2, T2, SO3], ids=["S2", "T2", "SO3"])
 def test_density_of_an_untrained_field_integrates_to_one(manifold):
     process = rgen.Brownian(manifold, rgen.LogUniformSchedule(0.1, 6.0))
@@ -215,6 +219,7 @@ class Unprojected(rgen.AbstractDivergence):
         return value, exact - jnp.sum(x * Ambient().ambient(x))
 
 
+@pytest.mark.slow
 def test_density_with_the_trace_of_an_unprojected_field_does_not():
     process = rgen.Brownian(S2, rgen.ConstantSchedule(t0=0.01, t1=1.0))
     right = integral(Ambient(), process)
@@ -230,6 +235,7 @@ class Normal(Ambient):
         return self.ambient(x)
 
 
+@pytest.mark.slow
 def test_normal_part_of_a_field_plays_no_role():
     process = rgen.Brownian(S2, rgen.ConstantSchedule(t0=0.01, t1=1.0))
     x = uniform_points(S2, 16)
@@ -271,6 +277,7 @@ class Traced(eqx.Module):
         return S2.to_tangent(x, self.factor * jnp.array([0.0, 0.0, 1.0], x.dtype))
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "call",
     [
@@ -305,6 +312,7 @@ class Counting(rgen.AbstractDivergence):
         return rgen.ExactDivergence()(manifold, f, x)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("tolerance", [1e-3, 1e-6])
 def test_number_of_evaluations(tolerance):
     Counting.count.clear()
@@ -331,6 +339,7 @@ COMPACT = {
 }
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", COMPACT)
 def test_zero_field_is_the_uniform_distribution(name):
     manifold = COMPACT[name]
@@ -355,6 +364,7 @@ class Stationary(eqx.Module):
         return self.process.manifold.gradient(limit.log_prob, x)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("manifold", [H2, rgen.Euclidean(2)], ids=["H2", "R2"])
 def test_score_of_the_limit_keeps_the_limit(manifold):
     process = rgen.Langevin(manifold, rgen.LinearSchedule(0.1, 2.0))
@@ -391,6 +401,7 @@ def test_ornstein_uhlenbeck_model():
     np.testing.assert_allclose(log_p, normal.logpdf(x[:8]), atol=0.012)
 
 
+@pytest.mark.slow
 def test_score_model_is_the_same_distribution():
     manifold = rgen.Sphere(2)
     process = rgen.Brownian(manifold, rgen.LogUniformSchedule(0.1, 3.0))

@@ -102,6 +102,7 @@ for f, args in ((jax.vmap(model.sample), keys), (density, x), (noise, keys)):
 """
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "script", [_SHARD_MAP, _EXPLICIT, _MODELS], ids=["map", "explicit", "models"]
 )

@@ -92,6 +92,7 @@ WALKS = {
 }
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", WALKS)
 def test_walk_has_the_distribution_of_brownian_motion(name):
     # E f(x_t) = f(x_0) exp(-lambda t) for an eigenfunction f of the generator.
@@ -136,6 +137,7 @@ def ambient_frame(x):
     return jnp.eye(3) - jnp.outer(x, x) / jnp.sum(x * x)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("solver", "frame", "right"),
     [
@@ -189,6 +191,7 @@ def one_step(manifold, field, dt, x, normal):
 DTS = [1 / 4, 1 / 8, 1 / 16, 1 / 32]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", ["S2", "S3", "SO3"])
 def test_brownian_motion_is_of_weak_order_one(name):
     # By symmetry each step multiplies the mean of f by the same number, which a
@@ -293,6 +296,7 @@ def test_geodesic_euler_for_odes_is_of_order_one():
 # Dense output, SaveAt, events, progress meters
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("manifold", [S2, SO3, T2], ids=["S2", "SO3", "T2"])
 def test_dense_output_and_saved_times_are_on_the_manifold(manifold):
     x0, steps, t = manifold.origin, 8, 1.0

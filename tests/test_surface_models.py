@@ -53,11 +53,11 @@ def stiefel():
     ("rule", "scale", "tolerance"),
     [
         # The tolerance of the solver, for rules that converge exponentially.
-        (torus_of_revolution, 0.5, 2e-3),
-        (torus_in_two_angles, 0.5, 2e-3),
+        pytest.param(torus_of_revolution, 0.5, 2e-3, marks=pytest.mark.slow),
+        pytest.param(torus_in_two_angles, 0.5, 2e-3, marks=pytest.mark.slow),
         (ellipsoid, 0.5, 2e-3),
         # Four standard errors, for a ratio to the uniform density that deviates by 1/4.
-        (stiefel, 0.05, 4 / 4 / 512**0.5),
+        pytest.param(stiefel, 0.05, 4 / 4 / 512**0.5, marks=pytest.mark.slow),
     ],
     ids=lambda value: getattr(value, "__name__", ""),
 )

@@ -26,6 +26,7 @@ MADE = {
 }
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", MADE)
 def test_the_contract(name):
     report = check_manifold(MADE[name](), jr.key(0), radius=0.5, n=8)
@@ -91,6 +92,7 @@ CLOSED = {
 }
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", CLOSED)
 def test_geodesics_against_closed_forms(name, dtype):
     surface, closed, to_closed = CLOSED[name]
@@ -150,6 +152,7 @@ class Stretched(surfaces.SphereByEquation):
         return 2 * self._to_tangent(x, z)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("make", "identity"),
     [

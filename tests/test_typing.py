@@ -12,7 +12,7 @@ import jax.numpy as jnp
 import jax.random as jr
 import numpy as np
 import pytest
-from helpers import MANIFOLDS
+from helpers import MANIFOLDS, every_manifold
 
 import rgen
 
@@ -23,7 +23,7 @@ PROCESS = rgen.Brownian(SPHERE, rgen.LinearSchedule())
 T = jnp.array(0.5)
 
 
-@pytest.mark.parametrize("name", MANIFOLDS)
+@every_manifold
 def test_a_wrong_shape_names_argument_and_shapes(name):
     manifold = MANIFOLDS[name]()
     x = manifold.origin

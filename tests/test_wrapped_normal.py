@@ -25,6 +25,7 @@ def exact(angle, scale, dim):
         return float(mpmath.log(sum(terms)) - norm - volume)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("dim", [1, 2, 64, 127, 511])
 def test_every_scale_on_spheres(dim, dtype, eps):
     sphere = rgen.Sphere(dim)
