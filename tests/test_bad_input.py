@@ -93,6 +93,7 @@ def models():
     }
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", models())
 def test_models_have_a_density_on_the_manifold_only(name):
     distribution = models()[name]

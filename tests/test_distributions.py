@@ -227,6 +227,7 @@ def test_wrapped_normal_with_equal_scales_is_isotropic(manifold):
         np.testing.assert_allclose(actual, wanted, rtol=1e-4, atol=1e-4)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "manifold",
     [rgen.Sphere(2), rgen.SpecialOrthogonal(3), rgen.Hyperbolic(2), rgen.Torus(2)],

@@ -664,6 +664,7 @@ def traced(model, loss, sample_batch, key, **settings):
     return _training.Trained(model, 0.0)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("method", rotations.METHODS)
 def test_methods_on_rotations_can_be_trained(method, monkeypatch):
     for module in (rotations, _exp_wrapped):
@@ -677,6 +678,7 @@ def test_methods_on_rotations_can_be_trained(method, monkeypatch):
     assert model.manifold == truth.manifold
 
 
+@pytest.mark.slow
 @remembers
 @pytest.mark.parametrize("method", hyperbolic.METHODS)
 def test_methods_on_the_hyperbolic_plane_can_be_trained(method, monkeypatch):
@@ -688,6 +690,7 @@ def test_methods_on_the_hyperbolic_plane_can_be_trained(method, monkeypatch):
     assert model.manifold == truth.manifold
 
 
+@pytest.mark.slow
 @remembers
 @pytest.mark.parametrize("method", passes_experiment.METHODS)
 def test_methods_whose_passes_are_counted_can_be_trained(method):

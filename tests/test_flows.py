@@ -41,6 +41,7 @@ def climbing(a, **kwargs):
     return Flow(rgen.Uniform(S2), Climb(jnp.asarray(a)), **kwargs)
 
 
+@pytest.mark.slow
 def test_density_of_a_conformal_flow():
     x = uniform(50)
     # The tolerance of a step is 1e-5, and there are about ten.

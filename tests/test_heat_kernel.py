@@ -420,6 +420,7 @@ def test_distances_of_samples(manifold):
         assert result.pvalue > 1e-4, t
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("manifold", RADIAL, ids=str)
 def test_mean_of_samples(manifold):
     # The mean of an eigenfunction decays by its eigenvalue: of x on the sphere, and of

@@ -238,6 +238,7 @@ def test_logarithm_of_a_matrix_near_the_cut_locus(dtype, eps, gap):
     assert all(jnp.all(jnp.isfinite(slope)) for slope in slopes)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("n", [2, 3, 4, 10])
 def test_projection_from_far_off(n, dtype, eps):
     """As a trial step of a solver may be: of a multiple to the rotation, of a matrix

@@ -42,6 +42,7 @@ def test_a_product_does_to_each_factor_what_its_process_does():
     assert POSES.remainder == pytest.approx(np.exp(-5), rel=1e-4)
 
 
+@pytest.mark.slow
 def test_samples_of_the_exact_score_of_one_pose():
     model = rgen.ScoreModel(
         lambda x, t: POSES.score(ORIGIN, x, t), POSES, rgen.ReverseSDE(100)

@@ -252,6 +252,7 @@ def test_normal_part_of_a_field_plays_no_role():
         np.testing.assert_allclose(a, b, atol=1e-4)
 
 
+@pytest.mark.slow
 def test_hutchinson_estimate_is_unbiased():
     process = rgen.Brownian(S2, rgen.ConstantSchedule(t0=0.01, t1=1.0))
     points = uniform_points(S2, 4)

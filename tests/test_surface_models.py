@@ -49,15 +49,16 @@ def stiefel():
     return manifold, np.asarray(x), np.full(n, math.exp(manifold.log_volume) / n)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("rule", "scale", "tolerance"),
     [
         # The tolerance of the solver, for rules that converge exponentially.
-        pytest.param(torus_of_revolution, 0.5, 2e-3, marks=pytest.mark.slow),
-        pytest.param(torus_in_two_angles, 0.5, 2e-3, marks=pytest.mark.slow),
+        (torus_of_revolution, 0.5, 2e-3),
+        (torus_in_two_angles, 0.5, 2e-3),
         (ellipsoid, 0.5, 2e-3),
         # Four standard errors, for a ratio to the uniform density that deviates by 1/4.
-        pytest.param(stiefel, 0.05, 4 / 4 / 512**0.5, marks=pytest.mark.slow),
+        (stiefel, 0.05, 4 / 4 / 512**0.5),
     ],
     ids=lambda value: getattr(value, "__name__", ""),
 )

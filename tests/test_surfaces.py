@@ -57,6 +57,7 @@ def test_volumes(manifold, area, rtol):
     np.testing.assert_allclose(math.exp(manifold.log_volume), area, rtol=rtol)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("manifold", "height"),
     [
