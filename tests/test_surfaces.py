@@ -2,6 +2,7 @@
 forms that they have to match, and that the contract finds faults."""
 
 import math
+import re
 
 import jax
 import jax.numpy as jnp
@@ -203,6 +204,30 @@ def test_retractions_have_their_order():
         np.testing.assert_allclose(errors, 1 / 3, rtol=0.01)
     with pytest.raises(ValueError, match=r"Use rgen.Exponential\(\)"):
         retraction(surfaces.AngleTorus(), jnp.zeros(2), jnp.zeros(2))
+
+
+@pytest.mark.parametrize(
+    "surface",
+    [
+        pytest.param(surfaces.SphereByEquation(), marks=pytest.mark.slow),
+        rgen.Sphere(2),
+    ],
+)
+def test_steps_too_long_for_a_projection_are_a_warning(surface):
+    """A step of length h falls short by h - arctan(h), and both of its remedies end
+    the warning."""
+    schedule = rgen.LogUniformSchedule(1e-3, 5.0)
+    solver = rgen.GeodesicRandomWalk(surface, rgen.ProjectionRetraction())
+    walk = lambda steps: rgen.RandomWalkKernel(surface, steps=steps, solver=solver)
+    h = (5 / 20) ** 0.5
+    # The chord of the gap; its length is that of the arc to a hundredth.
+    gap = (h - math.atan(h)) / h
+    assert walk(20).shortfall(5.0) == pytest.approx(gap, rel=0.01)
+    with pytest.warns(UserWarning, match=r"fall short by 7%.*steps=\d+") as record:
+        rgen.Brownian(surface, schedule, walk(20))
+    steps = int(re.search(r"steps=(\d+)", str(record[0].message))[1])
+    rgen.Brownian(surface, schedule, walk(steps))
+    rgen.Brownian(surface, schedule, rgen.RandomWalkKernel(surface, steps=20))
 
 
 def test_a_process_on_a_surface_needs_an_end():

@@ -7,7 +7,13 @@ import jax
 import jax.numpy as jnp
 
 from .._manifold import AbstractManifold
-from .._solver import BrownianGrid, GeodesicRandomWalk, NoiseTerm
+from .._solver import (
+    AbstractRetraction,
+    BrownianGrid,
+    Exponential,
+    GeodesicRandomWalk,
+    NoiseTerm,
+)
 from .._solver._walk import walk
 from .._typing import Key, Point, Scalar, Tangent, typed
 from ._base import AbstractKernel, positive_variance
@@ -26,7 +32,8 @@ class RandomWalkKernel(AbstractKernel):
     Steps must be short against the curvature: for the variance $v$ and the smallest
     radius of curvature $\rho$ take at least $10 v / \rho^2$ steps, and $40 v / \rho^2$
     with an [`rgen.ProjectionRetraction`][]. With fewer, the samples have too little
-    noise, and a model that is trained on them is wrong without a word.
+    noise, and with a projection the walk converges to another distribution than the
+    prior; [`rgen.Brownian`][] then warns.
 
     **Arguments:**
 
@@ -70,6 +77,16 @@ class RandomWalkKernel(AbstractKernel):
     def score(self, x0: Point, x: Point, v: Scalar) -> Tangent:
         self._unknown("score")
 
+    def shortfall(self, v: float) -> float:
+        """By which share of its length a step of the walk to the variance `v` ends
+        beside the geodesic, at the origin of the manifold; zero for geodesics."""
+        retraction = getattr(self.solver, "retraction", Exponential())
+        if retraction.order is None:
+            return 0.0
+        with jax.ensure_compile_time_eval():
+            one = jnp.array(v / self.steps)
+            return float(_shortfall(self.manifold, retraction, one))
+
     def _unknown(self, what: str) -> NoReturn:
         # Varadhan's kernel would ignore the drift.
         varadhan = (
@@ -98,6 +115,21 @@ class RandomWalkKernel(AbstractKernel):
             drift = diffrax.ODETerm(_Drift(self.drift))
             term = diffrax.MultiTerm(drift, term)
         return walk(term, self.solver, x0, times)
+
+
+@eqx.filter_jit
+def _shortfall(
+    manifold: AbstractManifold, retraction: AbstractRetraction, v: Scalar
+) -> Scalar:
+    x = manifold.origin
+    length = jnp.sqrt(v)
+
+    def gap(e: Tangent) -> Scalar:
+        step = length * e
+        ends = retraction(manifold, x, step), manifold.exp(x, step)
+        return jnp.linalg.norm(jnp.ravel(ends[0] - ends[1])) / length
+
+    return jnp.max(jax.vmap(gap)(manifold.basis(x)))
 
 
 class _Drift(eqx.Module):

@@ -1,7 +1,11 @@
+import math
+import warnings
+
+import jax
 import jax.numpy as jnp
 
 from .._distribution import Uniform
-from .._kernel import AbstractKernel, heat_kernel
+from .._kernel import AbstractKernel, RandomWalkKernel, heat_kernel
 from .._manifold import AbstractManifold
 from .._schedule import AbstractSchedule
 from .._typing import Point, Tangent, typed
@@ -19,7 +23,8 @@ class Brownian(AbstractProcess):
         [`rgen.LogUniformSchedule`][] from the variance 1e-4 on.
     - `kernel`: the transition kernel, by default [`rgen.heat_kernel`][] of the
         manifold. The approximations of De Bortoli et al. (2022), Table 2, are
-        [`rgen.TruncatedHeatKernel`][] and [`rgen.VaradhanHeatKernel`][].
+        [`rgen.TruncatedHeatKernel`][] and [`rgen.VaradhanHeatKernel`][]. A warning
+        says where the steps of a random walk are too long for its retraction.
     """
 
     manifold: AbstractManifold
@@ -48,6 +53,8 @@ class Brownian(AbstractProcess):
                 f"Brownian: expected a `kernel` on {self.manifold}, got one on "
                 f"{self.kernel.manifold}. Take rgen.heat_kernel(manifold)."
             )
+        if isinstance(self.kernel, RandomWalkKernel):
+            _check_steps(self.kernel, self.schedule)
 
     @property
     def prior(self) -> Uniform:
@@ -59,3 +66,26 @@ class Brownian(AbstractProcess):
 
     def _drift(self, x: Point) -> Tangent:
         return jnp.zeros_like(x)
+
+
+# Of a projection, whose steps are then a quarter of the radius of curvature.
+_MOST = 0.02
+
+
+def _check_steps(kernel: RandomWalkKernel, schedule: AbstractSchedule) -> None:
+    with jax.ensure_compile_time_eval():
+        v = float(schedule.variance(jnp.array(schedule.t1)))
+    shortfall = kernel.shortfall(v)
+    if shortfall <= _MOST:
+        return
+    # The share grows with the square of the step, and is NaN where the step leaves the
+    # manifold behind.
+    enough = math.ceil(kernel.steps * shortfall / (_MOST / 2)) if shortfall > 0 else 0
+    remedy = f"steps={enough} or more, or " if enough else ""
+    warnings.warn(
+        f"Brownian: the {kernel.steps} steps of the random walk are too long for its "
+        f"retraction: at the end of the schedule they fall short by {shortfall:.0%}, "
+        "and a model would start from the wrong prior. Take "
+        f"{remedy}geodesics, rgen.RandomWalkKernel(manifold, steps=...).",
+        stacklevel=4,
+    )
