@@ -4,6 +4,7 @@ import math
 from typing import Any
 
 import jax
+import numpy as np
 from jax.core import Tracer
 from jax.sharding import AxisType, Mesh, NamedSharding, PartitionSpec
 from jaxtyping import Array, Shaped
@@ -43,9 +44,11 @@ def automatic(x: Shaped[Array, "..."]) -> Shaped[Array, "..."]:
     sharding = jax.typeof(x).sharding
     if isinstance(x, Tracer) or not _explicit(sharding):
         return x
+    assert isinstance(x.sharding, NamedSharding)
     mesh = x.sharding.mesh
     axis_types = (AxisType.Auto,) * len(mesh.axis_names)
-    mesh = Mesh(mesh.devices, mesh.axis_names, axis_types=axis_types)
+    devices = np.asarray(mesh.devices)
+    mesh = Mesh(devices, mesh.axis_names, axis_types=axis_types)
     return jax.device_put(x, NamedSharding(mesh, x.sharding.spec))
 
 

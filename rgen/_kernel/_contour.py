@@ -3,7 +3,7 @@
 import math
 from collections.abc import Callable
 from types import ModuleType
-from typing import Any, TypeAlias
+from typing import TYPE_CHECKING, Any, TypeAlias
 
 import jax.numpy as jnp
 import numpy as np
@@ -11,8 +11,12 @@ from jax.lax import stop_gradient
 from jaxtyping import Array, Complex, Float
 
 
-# Everything here takes NumPy arrays too, without compilation: see `radial_table`.
-Reals: TypeAlias = Float[Array, "..."] | Float[np.ndarray, "..."]
+# Everything here takes NumPy arrays too, without compilation: see `radial_table`. What
+# comes out is of the kind that goes in, which a union of the two would not say.
+if TYPE_CHECKING:
+    Reals: TypeAlias = Any
+else:
+    Reals: TypeAlias = Float[Array, "..."] | Float[np.ndarray, "..."]
 _Nodes: TypeAlias = Float[Array, "... nodes"] | Float[np.ndarray, "... nodes"]
 NodeValues: TypeAlias = Complex[Array, "... nodes"] | Complex[np.ndarray, "... nodes"]
 

@@ -1,5 +1,5 @@
 from collections.abc import Callable
-from typing import NoReturn
+from typing import Any, NoReturn
 
 import diffrax
 import equinox as eqx
@@ -135,7 +135,7 @@ def _shortfall(
 class _Drift(eqx.Module):
     drift: Callable[[Point], Tangent]
 
-    def __call__(self, t: Scalar, y: Point, args: None) -> Tangent:
+    def __call__(self, t: Any, y: Point, args: Any) -> Tangent:
         return self.drift(y)
 
 

@@ -52,7 +52,7 @@ def log_area(surface: Any) -> float:
     from scipy.stats import norm, qmc
 
     size = math.prod(surface.point_shape)
-    numbers = qmc.Sobol(2 * size + 1, seed=0).random(_LINES)
+    numbers = qmc.Sobol(2 * size + 1, seed=0).random(_LINES)  # pyright: ignore
     normals = norm.ppf(np.clip(numbers[:, :-1], 1e-12, None))
 
     def count(line: tuple[Array, Array]) -> Array:

@@ -56,7 +56,8 @@ class ProductProcess(AbstractProcess):
 
     @property
     def rate(self) -> tuple[float, ...]:
-        return tuple(float(process.rate) for process in self.processes)
+        rates = (process.rate for process in self.processes)
+        return tuple(float(rate) for rate in rates)  # pyright: ignore[reportArgumentType]
 
     def _drift(self, x: Point) -> Tangent:
         pairs = zip(self.processes, self.manifold.split(x), strict=True)

@@ -70,13 +70,13 @@ def distinct(x: Any) -> Floating[Array, "_ 3"]:
     **Raises:** the `ValueError`s of [`check_points`][rgen.check_points].
     """
     # Here, for importing it takes longer than importing all of rgen.
-    from scipy.spatial import cKDTree
+    from scipy.spatial import KDTree
 
     x = check_points(Sphere(2), x)
     rows, first = np.unique(np.asarray(x, float), axis=0, return_index=True)
     order = np.argsort(first)
     rows, first = rows[order], first[order]
-    pairs = cKDTree(rows).query_pairs(_SAME_PLACE, output_type="ndarray")
+    pairs = KDTree(rows).query_pairs(_SAME_PLACE, output_type="ndarray")
     kept = np.ones(len(rows), bool)
     # The later row of a pair goes, unless the earlier one has gone before.
     for earlier, later in pairs[np.argsort(pairs[:, 1])]:

@@ -61,8 +61,9 @@ class FourierFeatures(eqx.Module):
     @property
     def _in_sizes(self) -> list[int]:
         """The lengths of the features of the factors that have a variance each."""
-        own = isinstance(self.v_min, tuple) and isinstance(self.manifold, Product)
-        manifolds = self.manifold.manifolds if own else (self.manifold,)
+        manifolds: tuple[AbstractManifold, ...] = (self.manifold,)
+        if isinstance(self.v_min, tuple) and isinstance(self.manifold, Product):
+            manifolds = self.manifold.manifolds
         return [eqx.filter_eval_shape(m.features, m.origin).size for m in manifolds]
 
     @property
