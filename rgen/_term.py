@@ -62,6 +62,7 @@ class _Flow(eqx.Module):
     manifold: AbstractManifold
     field: ScoreFunction
 
+    # Diffrax evaluates a term in several places: so it is traced in one.
     @eqx.filter_jit
     def __call__(self, t: _Time, y: Point, args: Any) -> Tangent:
         x = self.manifold.project(y)

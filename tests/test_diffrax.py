@@ -82,9 +82,18 @@ def test_a_solver_of_your_own_for_the_reverse_sde():
     assert scipy.stats.ks_2samp(x[:, 2], y[:, 2]).pvalue > 1e-3
 
 
-# Derivatives, whose adjoint is the caller's choice. In the plane, with normal data, the
-# exact score is a short program: these tests are of the solve around it.
+# Derivatives, whose adjoint is the caller's choice
 
+either_mode = pytest.mark.parametrize(
+    ("derivative", "adjoint"),
+    [
+        (jax.jacrev, diffrax.RecursiveCheckpointAdjoint()),
+        (jax.jacfwd, diffrax.ForwardMode()),
+    ],
+    ids=["reverse", "forward"],
+)
+
+# In the plane, with normal data, the exact score is a short program.
 PLANE = rgen.OrnsteinUhlenbeck(rgen.Euclidean(2), rgen.LogUniformSchedule(0.05, 12.0))
 MEAN, VARIANCE = jnp.array([1.0, -0.5]), jnp.array([0.2, 0.5])
 
@@ -100,23 +109,16 @@ def normal_score(x, t):
     return (mean - x) / variance
 
 
-def density(adjoint):
+def density(adjoint, score=normal_score, process=PLANE):
     controller = diffrax.PIDController(rtol=1e-4, atol=1e-4)
     flow = rgen.ProbabilityFlow(
         stepsize_controller=controller, adjoint=adjoint, max_steps=64
     )
-    model = rgen.ScoreModel(normal_score, PLANE, flow=flow)
+    model = rgen.ScoreModel(score, process, flow=flow)
     return lambda x: model.log_prob_and_cost(x)[0]
 
 
-@pytest.mark.parametrize(
-    ("derivative", "adjoint"),
-    [
-        (jax.jacrev, diffrax.RecursiveCheckpointAdjoint()),
-        (jax.jacfwd, diffrax.ForwardMode()),
-    ],
-    ids=["reverse", "forward"],
-)
+@either_mode
 def test_gradients_of_a_density(derivative, adjoint):
     x = jnp.array([0.3, 0.8])
     gradient = jax.jit(derivative(density(adjoint)))(x)
@@ -131,14 +133,28 @@ def test_a_hessian_of_a_density():
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize(
-    ("derivative", "adjoint"),
-    [
-        (jax.jacrev, diffrax.RecursiveCheckpointAdjoint()),
-        (jax.jacfwd, diffrax.ForwardMode()),
-    ],
-    ids=["reverse", "forward"],
-)
+@either_mode
+def test_gradients_of_a_density_on_the_sphere(derivative, adjoint):
+    gradient = jax.jit(derivative(density(adjoint, score, PROCESS)))(X)
+    tangent = S2.to_tangent(X, gradient)
+    # The tolerance of the solver, over the standard deviation of the noise.
+    exact = score(X, jnp.array(0.0))
+    np.testing.assert_allclose(tangent, exact, atol=0.02 * S2.norm(X, exact))
+
+
+@pytest.mark.slow
+def test_a_hessian_of_a_density_on_the_sphere():
+    v = S2.basis(X)[0]
+    curve = lambda f: lambda s: f(S2.exp(X, s * v))
+    found = jax.jit(
+        jax.hessian(curve(density(diffrax.DirectAdjoint(), score, PROCESS)))
+    )(0.0)
+    exact = jax.hessian(curve(log_density))(0.0)
+    assert found == pytest.approx(float(exact), rel=0.05)
+
+
+@pytest.mark.slow
+@either_mode
 def test_derivatives_of_a_sample(derivative, adjoint):
     sampler = rgen.ReverseSDE(10, adjoint=adjoint)
 

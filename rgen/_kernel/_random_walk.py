@@ -10,7 +10,6 @@ from .._manifold import AbstractManifold
 from .._solver import (
     AbstractRetraction,
     BrownianGrid,
-    Exponential,
     GeodesicRandomWalk,
     NoiseTerm,
 )
@@ -79,8 +78,11 @@ class RandomWalkKernel(AbstractKernel):
 
     def shortfall(self, v: float) -> float:
         """By which share of its length a step of the walk to the variance `v` ends
-        beside the geodesic, at the origin of the manifold; zero for geodesics."""
-        retraction = getattr(self.solver, "retraction", Exponential())
+        beside the geodesic, at the origin of the manifold; zero for geodesics, and for
+        a solver that has no retraction."""
+        if not isinstance(self.solver, GeodesicRandomWalk):
+            return 0.0
+        retraction = self.solver.retraction
         if retraction.order is None:
             return 0.0
         with jax.ensure_compile_time_eval():

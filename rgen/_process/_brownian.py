@@ -1,4 +1,3 @@
-import math
 import warnings
 
 import jax
@@ -70,6 +69,7 @@ class Brownian(AbstractProcess):
 
 # Of a projection, whose steps are then a quarter of the radius of curvature.
 _MOST = 0.02
+_DOUBLINGS = range(1, 24)
 
 
 def _check_steps(kernel: RandomWalkKernel, schedule: AbstractSchedule) -> None:
@@ -78,14 +78,15 @@ def _check_steps(kernel: RandomWalkKernel, schedule: AbstractSchedule) -> None:
     shortfall = kernel.shortfall(v)
     if shortfall <= _MOST:
         return
-    # The share grows with the square of the step, and is NaN where the step leaves the
-    # manifold behind.
-    enough = math.ceil(kernel.steps * shortfall / (_MOST / 2)) if shortfall > 0 else 0
-    remedy = f"steps={enough} or more, or " if enough else ""
+    # Half the variance is twice the steps. The shortfall of long ones follows no power
+    # of their length, and is NaN where there is no nearest point.
+    enough = (k for k in _DOUBLINGS if kernel.shortfall(v / 2**k) <= _MOST)
+    k = next(enough, None)
+    remedy = "" if k is None else f"steps={kernel.steps * 2**k} or more, or "
     warnings.warn(
         f"Brownian: the {kernel.steps} steps of the random walk are too long for its "
         f"retraction: at the end of the schedule they fall short by {shortfall:.0%}, "
-        "and a model would start from the wrong prior. Take "
-        f"{remedy}geodesics, rgen.RandomWalkKernel(manifold, steps=...).",
+        f"and a model would start from the wrong prior. Take {remedy}geodesics, "
+        "rgen.RandomWalkKernel(manifold, steps=...).",
         stacklevel=4,
     )
