@@ -40,11 +40,16 @@ COMPACT = [name for name, make in MANIFOLDS.items() if make().compact]
 QUICK = {"Euclidean(3)", "Torus(2)", "Sphere(2)"}
 
 
+def slow(values):
+    """Parameters of a test that are for the slow run."""
+    return [pytest.param(value, marks=pytest.mark.slow) for value in values]
+
+
 def over(names):
     """Runs a test for each of these manifolds, most of them in the slow run."""
-    slow = lambda name: () if name in QUICK else pytest.mark.slow
-    params = [pytest.param(name, marks=slow(name)) for name in names]
-    return pytest.mark.parametrize("name", params)
+    quick = [name for name in names if name in QUICK]
+    rest = [name for name in names if name not in QUICK]
+    return pytest.mark.parametrize("name", [*quick, *slow(rest)])
 
 
 every_manifold, compact_manifolds = over(MANIFOLDS), over(COMPACT)

@@ -16,6 +16,7 @@ import textwrap
 import types
 
 import pytest
+from helpers import slow
 
 
 ROOT = pathlib.Path(__file__).parent.parent
@@ -283,9 +284,7 @@ def test_the_readme_and_the_index_show_the_same_code():
     assert _code(ROOT / "README.md") == _code(DOCS / "index.md")
 
 
-@pytest.mark.parametrize(
-    "page", ["index.md", pytest.param("sharp_bits.md", marks=pytest.mark.slow)]
-)
+@pytest.mark.parametrize("page", ["index.md", *slow(["sharp_bits.md"])])
 def test_the_code_on_the_page_runs(page: str):
     code = _code(DOCS / page)
     if page == "index.md":

@@ -11,7 +11,7 @@ import jax.random as jr
 import numpy as np
 import optax
 import pytest
-from helpers import needs_earth_files, sphere_rule
+from helpers import needs_earth_files, slow, sphere_rule
 
 import rgen
 from experiments import (
@@ -612,14 +612,7 @@ def lines_of(path, experiment, arguments):
     "methods",
     [
         "kernel_mixture --protocol cells",
-        *(
-            pytest.param(methods, marks=pytest.mark.slow)
-            for methods in (
-                "flow_matching",
-                "rsgm --protocol distinct",
-                "stereographic",
-            )
-        ),
+        *slow(["flow_matching", "rsgm --protocol distinct", "stereographic"]),
     ],
 )
 def test_a_cell_of_the_earth_is_one_command(methods, tmp_path):

@@ -11,7 +11,7 @@ import oracles
 import pytest
 import scipy.interpolate
 import scipy.stats
-from helpers import sphere_rule
+from helpers import slow, sphere_rule
 
 import rgen
 from benchmarks import accuracy
@@ -106,9 +106,7 @@ SPHERE_TIMES = {10: [1e-6, 0.2, 0.499, 0.501, 3.0, 100.0]}
 
 
 @pytest.mark.parametrize("dtype", DTYPES)
-@pytest.mark.parametrize(
-    "dim", [1, 2, 3, *(pytest.param(d, marks=pytest.mark.slow) for d in (4, 5, 7, 10))]
-)
+@pytest.mark.parametrize("dim", [1, 2, 3, *slow([4, 5, 7, 10])])
 def test_sphere_against_oracle(dim, dtype):
     switch = min(1.0, 5 / dim)
     times = [1e-6, 1e-2, 0.2, 0.999 * switch, 1.001 * switch, 3.0, 100.0]

@@ -6,6 +6,7 @@ import jax.numpy as jnp
 import jax.random as jr
 import numpy as np
 import pytest
+from helpers import slow
 
 import rgen
 
@@ -163,8 +164,7 @@ PROCESSES = {
 
 
 @pytest.mark.parametrize(
-    "name",
-    ["S2", *(pytest.param(name, marks=pytest.mark.slow) for name in [*PROCESSES][1:])],
+    "name", ["S2", *slow(name for name in PROCESSES if name != "S2")]
 )
 def test_losses_and_gradients_are_finite(name):
     process = PROCESSES[name]

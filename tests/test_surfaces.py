@@ -11,6 +11,7 @@ import numpy as np
 import pytest
 import scipy.special
 import surfaces
+from helpers import slow
 
 import rgen
 from rgen.testing import check_manifold
@@ -207,11 +208,7 @@ def test_retractions_have_their_order():
 
 
 @pytest.mark.parametrize(
-    "surface",
-    [
-        pytest.param(surfaces.SphereByEquation(), marks=pytest.mark.slow),
-        rgen.Sphere(2),
-    ],
+    "surface", [rgen.Sphere(2), *slow([surfaces.SphereByEquation()])]
 )
 def test_steps_too_long_for_a_projection_are_a_warning(surface):
     """A step of length h falls short by h - arctan(h), and both of its remedies end
@@ -225,6 +222,11 @@ def test_steps_too_long_for_a_projection_are_a_warning(surface):
     assert walk(20).shortfall(5.0) == pytest.approx(gap, rel=0.01)
     with pytest.warns(UserWarning, match=r"fall short by 7%.*steps=\d+") as record:
         rgen.Brownian(surface, schedule, walk(20))
+    steps = int(re.search(r"steps=(\d+)", str(record[0].message))[1])
+    rgen.Brownian(surface, schedule, walk(steps))
+    # So long that what they fall short by is no longer a square of their length.
+    with pytest.warns(UserWarning, match=r"steps=\d+") as record:
+        rgen.Brownian(surface, schedule, walk(1))
     steps = int(re.search(r"steps=(\d+)", str(record[0].message))[1])
     rgen.Brownian(surface, schedule, walk(steps))
     rgen.Brownian(surface, schedule, rgen.RandomWalkKernel(surface, steps=20))
