@@ -27,7 +27,7 @@ import json
 import math
 import pathlib
 import sys
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Sequence
 from typing import Any, NamedTuple
 
 import jax
@@ -51,7 +51,7 @@ class Case(NamedTuple):
     """
 
     manifold: Any
-    rows: list[tuple[float, float | None, float | None]]
+    rows: Sequence[tuple[float, float | None, float | None]]
     start: np.ndarray
     points: np.ndarray
     log_prob: np.ndarray
@@ -61,6 +61,7 @@ class Case(NamedTuple):
 def cases(names: tuple[str, ...] = ()) -> Iterator[Case]:
     """The cases whose name, such as `Sphere(dim=2)`, contains one of `names`."""
     values = json.loads(VALUES.read_text())
+    manifolds: list[tuple[Any, Callable[..., Case]]]
     for name, rows in values.items():
         kind, _, dim = name.partition(" ")
         if kind == "circle":

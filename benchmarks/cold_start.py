@@ -8,6 +8,9 @@ places with the denoising loss; the first sample and the first density of the mo
 less the second; and the first sample of the heat kernel of SO(3), which makes a table.
 """
 
+# Runs under two versions of rgen.
+# pyright: reportCallIssue=false
+
 import json
 import sys
 import time

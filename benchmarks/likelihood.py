@@ -10,6 +10,9 @@ of either version, in turns:
   the time of d + 1 evaluations of the bare network, the fewest that it can take.
 """
 
+# Runs under two versions of rgen.
+# pyright: reportCallIssue=false, reportMissingImports=false
+
 import json
 import statistics
 import sys

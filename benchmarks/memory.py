@@ -9,6 +9,9 @@ the largest resident memory of the process, `seconds` the time of the call with
 compilation.
 """
 
+# Runs under two versions of rgen.
+# pyright: reportCallIssue=false
+
 import json
 import resource
 import sys

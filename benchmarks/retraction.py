@@ -9,6 +9,10 @@ steps: `ratio`, the standard deviation of a step over the radius of curvature;
 what the sampling error alone gives.
 """
 
+# The torus is written as users write one, without types.
+# pyright: reportIncompatibleMethodOverride=false, reportAssignmentType=false
+# pyright: reportCallIssue=false
+
 import json
 import math
 

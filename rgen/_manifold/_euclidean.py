@@ -18,7 +18,7 @@ class Euclidean(AbstractFlat):
 
     dim: int = eqx.field(static=True)
     compact: ClassVar[bool] = False
-    period: ClassVar[float] = math.inf
+    period: ClassVar[float] = math.inf  # pyright: ignore
 
     def __check_init__(self):
         check_size("Euclidean", "dim", self.dim, 1)

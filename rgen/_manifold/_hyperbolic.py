@@ -45,7 +45,7 @@ class Hyperbolic(AbstractManifold):
 
     dim: int = eqx.field(static=True)
     compact: ClassVar[bool] = False
-    period: ClassVar[float] = math.inf
+    period: ClassVar[float] = math.inf  # pyright: ignore
 
     def __check_init__(self):
         hint = " In dimension 1 there is no curvature: use rgen.Euclidean(1)."

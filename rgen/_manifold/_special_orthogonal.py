@@ -34,7 +34,7 @@ class SpecialOrthogonal(AbstractMatrixGroup):
     """
 
     n: int = eqx.field(static=True)
-    metric_scale: ClassVar[float] = 0.5
+    metric_scale: ClassVar[float] = 0.5  # pyright: ignore
 
     def __init__(self, n: int):
         check_size("SpecialOrthogonal", "n", n, 2)

@@ -35,7 +35,7 @@ class Sphere(AbstractEmbeddedManifold):
 
     dim: int = eqx.field(static=True)
     compact: ClassVar[bool] = True
-    period: ClassVar[float] = 2 * math.pi
+    period: ClassVar[float] = 2 * math.pi  # pyright: ignore
 
     def __check_init__(self):
         check_size("Sphere", "dim", self.dim, 1)

@@ -32,7 +32,7 @@ class Torus(AbstractFlat):
 
     dim: int = eqx.field(static=True)
     compact: ClassVar[bool] = True
-    spectral_gap: ClassVar[float] = 1.0
+    spectral_gap: ClassVar[float] = 1.0  # pyright: ignore
 
     def __check_init__(self):
         check_size("Torus", "dim", self.dim, 1)

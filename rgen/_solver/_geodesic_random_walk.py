@@ -76,7 +76,9 @@ class GeodesicRandomWalk(diffrax.AbstractItoSolver):
     term_structure: ClassVar = diffrax.AbstractTerm
 
     @property
-    def interpolation_cls(self) -> Callable[..., GeodesicInterpolation]:
+    def interpolation_cls(  # pyright: ignore[reportIncompatibleMethodOverride]
+        self,
+    ) -> Callable[..., GeodesicInterpolation]:
         """[`rgen.GeodesicInterpolation`][] on the manifold."""
         return eqx.Partial(
             GeodesicInterpolation, manifold=self.manifold, retraction=self.retraction
