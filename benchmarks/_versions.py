@@ -31,9 +31,10 @@ def earlier() -> Iterator[str | None]:
         yield folder
 
 
-def measure(file: str, folder: str, *arguments: str) -> dict:
-    """The line that `python file --once` prints, with the package in a folder."""
-    environment = {**os.environ, "PYTHONPATH": folder}
+def measure(file: str, folder: str, *arguments: str, **variables: str) -> dict:
+    """The line that `python file --once` prints, with the package in a folder and
+    further environment variables."""
+    environment = {**os.environ, "PYTHONPATH": folder, **variables}
     command = [sys.executable, file, "--once", *arguments]
     done = subprocess.run(
         command, env=environment, cwd=folder, stdout=subprocess.PIPE, text=True

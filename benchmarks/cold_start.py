@@ -3,9 +3,12 @@
     python -m benchmarks.cold_start
 
 One line of JSON for each kind, with the median seconds of three processes of either
-version, in turns: importing rgen; the first training step of the globe, a batch of 512
-places with the denoising loss; the first sample and the first density of the model,
-less the second; and the first sample of the heat kernel of SO(3), which makes a table.
+version, in turns: importing Diffrax alone, with JAX and Equinox; importing rgen, which
+needs them; the first training step of the globe, a batch of 512 places with the
+denoising loss; the first sample and the first density of the model, less the second;
+and the first sample of the heat kernel of SO(3), which makes a table. `cached_s` are
+the seconds of this version in a process that finds JAX's persistent compilation cache
+filled by an earlier one.
 """
 
 # Runs under two versions of rgen.
@@ -13,6 +16,7 @@ less the second; and the first sample of the heat kernel of SO(3), which makes a
 
 import json
 import sys
+import tempfile
 import time
 
 
@@ -26,6 +30,9 @@ def elapsed(f, *args):
 
 def once():
     start = time.perf_counter()
+    import diffrax  # noqa: F401
+
+    diffrax_s = time.perf_counter() - start
     import rgen
 
     import_s = time.perf_counter() - start
@@ -75,6 +82,7 @@ def once():
     print(
         json.dumps(
             {
+                "import of Diffrax alone": diffrax_s,
                 "import": import_s,
                 "first training step": step_s,
                 "first sample": first_sample_s,
@@ -85,10 +93,23 @@ def once():
     )
 
 
+def cached():
+    """What a process measures that finds all it compiles in a cache."""
+    from benchmarks._versions import ROOT, measure
+
+    with tempfile.TemporaryDirectory() as folder:
+        cache = {
+            "JAX_COMPILATION_CACHE_DIR": folder,
+            "JAX_PERSISTENT_CACHE_MIN_COMPILE_TIME_SECS": "0",
+        }
+        measure(__file__, str(ROOT), **cache)
+        return measure(__file__, str(ROOT), **cache)
+
+
 def main():
     from benchmarks._versions import compare
 
-    found = compare(__file__, 3)
+    found = compare(__file__, 3) | {"cached": cached()}
     for kind in found["after"]:
         line = {"benchmark": "cold_start", "kind": kind}
         line |= {f"{when}_s": round(values[kind], 2) for when, values in found.items()}
