@@ -1,8 +1,8 @@
 """The doors for batches: samples and densities of every distribution."""
 
-import warnings
+import operator
 from collections.abc import Callable, Iterable
-from typing import Any
+from typing import Any, SupportsIndex
 
 import equinox as eqx
 import jax
@@ -15,6 +15,7 @@ from jaxtyping import Array
 from ._check import check_points
 from ._cost import Cost
 from ._distribution import AbstractDistribution
+from ._errors import warn
 from ._sharding import automatic
 from ._typing import Floating, Key, typed
 
@@ -27,7 +28,7 @@ _CHUNK = 4096
 def sample(
     distribution: AbstractDistribution,
     key: Key,
-    n: int,
+    n: SupportsIndex,
     *,
     chunk_size: int = _CHUNK,
     progress: Callable[[Iterable], Iterable] = iter,
@@ -49,7 +50,7 @@ def sample(
         `tqdm.auto.tqdm` for a progress bar. Inside `jax.jit` there is none.
 
     **Returns:** points of shape `(n, *distribution.manifold.point_shape)`. A
-    `RuntimeWarning` says which of them are not finite, if any.
+    `RuntimeWarning` says which of them are NaN, if any.
     """
     return sample_and_cost(
         distribution, key, n, chunk_size=chunk_size, progress=progress
@@ -60,12 +61,13 @@ def sample(
 def sample_and_cost(
     distribution: AbstractDistribution,
     key: Key,
-    n: int,
+    n: SupportsIndex,
     *,
     chunk_size: int = _CHUNK,
     progress: Callable[[Iterable], Iterable] = iter,
 ) -> tuple[Floating[Array, "n ..."], Cost]:
     """[`rgen.sample`][], and the [`rgen.Cost`][] of each sample."""
+    n = operator.index(n)
     if n < 1:
         raise ValueError(f"sample: expected `n` of at least 1, got {n}.")
     points, cost = _in_chunks(
@@ -127,14 +129,28 @@ def log_prob_and_cost(
     return log_probs, cost
 
 
-def _sample(distribution: AbstractDistribution, key: Key) -> Any:
-    return distribution.sample_and_cost(key)
+def _sample(distribution: AbstractDistribution, key: Key) -> tuple[Array, Cost]:
+    x, cost = distribution.sample_and_cost(key)
+    return _of_shape("sample", distribution, x, distribution.manifold.point_shape), cost
 
 
-def _log_prob(distribution: AbstractDistribution, x: Array, key: Key | None) -> Any:
-    if key is None:
-        return distribution.log_prob_and_cost(x)
-    return distribution.log_prob_and_cost(x, key)
+def _log_prob(
+    distribution: AbstractDistribution, x: Array, key: Key | None
+) -> tuple[Array, Cost]:
+    given = (x,) if key is None else (x, key)
+    log_prob, cost = distribution.log_prob_and_cost(*given)
+    return _of_shape("log_prob", distribution, log_prob, ()), cost
+
+
+def _of_shape(
+    method: str, distribution: AbstractDistribution, value: Any, shape: tuple[int, ...]
+) -> Array:
+    if jnp.shape(value) != shape:
+        raise ValueError(
+            f"{type(distribution).__name__}.{method}: expected it to return an array "
+            f"of shape {shape} for one point, got shape {jnp.shape(value)}."
+        )
+    return jnp.asarray(value)
 
 
 @eqx.filter_jit
@@ -180,12 +196,11 @@ def _warn(
         return
     first = broken[0]
     unfinished = int(np.sum(~np.asarray(cost.finished)))
-    warnings.warn(
+    warn(
         f"{where}: {len(broken)} of {len(values)} {what} of the "
         f"{type(distribution).__name__} are NaN, the first of them row {first}; the "
         f"other rows are right. {unfinished} did not finish: the solver took all its "
         "`max_steps`, or a Moser flow has negative mass there. If more steps or longer "
         "training don't mend it, look for NaN in the field.",
         RuntimeWarning,
-        stacklevel=4,
     )

@@ -11,13 +11,20 @@ class Cost(eqx.Module):
 
     evaluations: Int[Array, "..."]
     """The network evaluations (NFE); for a density, evaluations of the field with its
-    divergence."""
+    divergence. Of an implicit solver it is a lower bound, one for each step."""
 
     steps: Int[Array, "..."]
     """The steps of the solver, rejected ones included."""
 
     finished: Bool[Array, "..."]
     """Whether the solver finished. Where it did not, the result is NaN."""
+
+    def __add__(self, other: "Cost") -> "Cost":
+        return Cost(
+            self.evaluations + other.evaluations,
+            self.steps + other.steps,
+            self.finished & other.finished,
+        )
 
 
 # Not a constant array: importing rgen must not start a backend.

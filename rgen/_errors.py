@@ -1,7 +1,10 @@
 """Checks that several layers share: of values where they are known, and of the leading
-axis of a pytree."""
+axis of a pytree; and warnings."""
 
+import sys
+import warnings
 from collections.abc import Callable
+from types import FrameType
 from typing import Any
 
 import equinox as eqx
@@ -25,8 +28,13 @@ def require(
     if isinstance(ok, Tracer):
         return eqx.error_if(value, ~ok, f"{what}.")
     if not ok:
-        raise ValueError(f"{what}, got {value}.")
+        raise ValueError(f"{what}, got {shortened(value)}.")
     return value
+
+
+def shortened(value: Any) -> str:
+    """The numbers of an array, the first and the last ones of many."""
+    return np.array2string(np.asarray(value), threshold=16)
 
 
 def _in_shard_map(x: Array) -> bool:
@@ -53,3 +61,18 @@ def leading_axis(
 
 
 _is_array: Callable[[Any], bool] = lambda leaf: isinstance(leaf, jax.Array | np.ndarray)
+
+
+_LIBRARIES = {"rgen", "jaxtyping", "beartype", "equinox", "jax", "functools"}
+
+
+def warn(message: str, category: type[Warning] = UserWarning) -> None:
+    """A warning that points to the line of the user's that led to it."""
+    frame, level = sys._getframe(1), 2
+    while frame.f_back is not None and _library(frame) in _LIBRARIES:
+        frame, level = frame.f_back, level + 1
+    warnings.warn(message, category, stacklevel=level)
+
+
+def _library(frame: FrameType) -> str:
+    return frame.f_globals.get("__name__", "").partition(".")[0]

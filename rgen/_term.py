@@ -28,7 +28,7 @@ def evaluate_field(
             "field: expected score(x, t), or field(x, t), to return a tangent vector "
             f"of {manifold}, of shape {manifold.point_shape}, got {jnp.shape(value)}."
         )
-    return value.astype(x.dtype)
+    return jnp.asarray(value, x.dtype)
 
 
 class _Speed(eqx.Module):

@@ -1,12 +1,20 @@
 """Array types that the whole library shares, and the runtime checks of its public
 functions."""
 
+import collections.abc
 import functools
 import inspect
 import re
 import typing
 from collections.abc import Callable
-from typing import TYPE_CHECKING, Any, ParamSpec, TypeAlias, TypeVar
+from typing import (
+    TYPE_CHECKING,
+    Any,
+    ParamSpec,
+    SupportsIndex,
+    TypeAlias,
+    TypeVar,
+)
 
 import jax.numpy as jnp
 from jaxtyping import (
@@ -95,22 +103,41 @@ def _refusal(
     )
 
 
-_PLAIN = {int: "a whole number", float: "a number", str: "a string", type(None): "None"}
+_PLAIN = {
+    int: "a whole number",
+    SupportsIndex: "a whole number",
+    float: "a number",
+    str: "a string",
+    type(None): "None",
+}
 
 
 def _described(annotation: Any) -> str:
-    kinds = list(typing.get_args(annotation)) or [annotation]
+    origin = typing.get_origin(annotation)
+    if origin in _GENERIC:
+        return _GENERIC[origin]
+    kinds = _kinds(annotation)
     keys = typing.get_args(PRNGKeyArray)
     if set(keys) <= set(kinds):
         rest = [kind for kind in kinds if kind not in keys]
         return " or ".join(["a random key", *map(_described, rest)])
     if len(kinds) > 1:
-        return " or ".join(map(_described, kinds))
+        return " or ".join(dict.fromkeys(map(_described, kinds)))
     if hasattr(annotation, "dim_str"):
         return _described_array(annotation)
     if isinstance(annotation, type) and annotation.__module__.startswith("rgen"):
         return f"an rgen.{annotation.__name__}"
     return _PLAIN.get(annotation, getattr(annotation, "__name__", str(annotation)))
+
+
+_GENERIC = {collections.abc.Callable: "a function", tuple: "a tuple"}
+
+
+def _kinds(annotation: Any) -> list[Any]:
+    """The members of a union, or the annotation itself."""
+    if typing.get_origin(annotation) in _GENERIC:
+        return [annotation]
+    return list(typing.get_args(annotation)) or [annotation]
 
 
 def _described_array(annotation: Any) -> str:
@@ -131,7 +158,7 @@ def _got(value: Any) -> str:
 
 
 def _remedy(name: str, annotation: Any, value: Any) -> str:
-    kinds = typing.get_args(annotation) or (annotation,)
+    kinds = _kinds(annotation)
     if set(typing.get_args(PRNGKeyArray)) <= set(kinds):
         return " Make one with jax.random.key(0)."
     if not any(hasattr(kind, "dim_str") for kind in kinds):

@@ -135,7 +135,7 @@ SAMPLERS = {
 
 PARAMETRISATIONS = {
     "Projected": rgen.nn.Projected,
-    "Killing": rgen.nn.Killing,
+    "KillingFrame": rgen.nn.KillingFrame,
     "LieAlgebra": rgen.nn.LieAlgebra,
 }
 

@@ -1,13 +1,17 @@
+import math
 import re
+from typing import Any
 
 import diffrax
 import equinox as eqx
 import jax
 import jax.numpy as jnp
 import jax.random as jr
+import jaxtyping
 import numpy as np
 import pytest
 from helpers import DISTRIBUTIONS
+from surfaces import SphereByEquation
 
 import rgen
 
@@ -243,7 +247,7 @@ def test_heat_kernel_where_none_is_known(manifold):
 def test_remedies_where_no_score_is_known():
     """Every loss that the message names can be evaluated, and it names no kernel that
     would leave out the drift."""
-    process = rgen.Langevin(H2, SCHEDULE, steps=2)
+    process = rgen.Langevin(H2, SCHEDULE, steps=5)
     with pytest.raises(NotImplementedError) as error:
         trace(rgen.losses.denoising, zero, process, H2.origin)
     message = str(error.value)
@@ -256,6 +260,151 @@ def test_remedies_where_no_score_is_known():
     so4 = rgen.SpecialOrthogonal(4)
     process = rgen.Brownian(so4, SCHEDULE, rgen.VaradhanHeatKernel(so4))
     trace(rgen.losses.denoising, zero, process, so4.origin)
+
+
+def test_remedies_on_a_surface_without_logarithms():
+    surface = SphereByEquation()
+    process = rgen.Brownian(surface, rgen.LogUniformSchedule(1e-2, 5.0))
+    with pytest.raises(NotImplementedError) as error:
+        trace(rgen.losses.denoising, zero, process, surface.origin)
+    named = re.findall(r"rgen\.losses\.(\w+)", str(error.value))
+    assert named == ["implicit", "sliced"] and "Varadhan" not in str(error.value)
+    for name in named:
+        trace(getattr(rgen.losses, name), zero, process, surface.origin)
+
+
+def test_langevin_dynamics_without_logarithms():
+    surface = SphereByEquation()
+    with pytest.raises(NotImplementedError, match=r"Give a `prior`.*rgen\.Gibbs"):
+        rgen.Langevin(surface, SCHEDULE)
+    prior = rgen.Gibbs(surface, lambda x: x[2])
+    process = rgen.Langevin(surface, SCHEDULE, prior)
+    assert jnp.all(jnp.isfinite(process.drift(surface.origin, T)))
+
+
+def test_kernels_on_manifolds_that_they_are_not_for():
+    # The tests check types that users' calls don't: their error comes first.
+    refused = pytest.raises((TypeError, ValueError, jaxtyping.TypeCheckError))
+    with refused as error:
+        rgen.SphereHeatKernel(rgen.Torus(2))
+    assert "Torus(dim=2)" in str(error.value)
+    with pytest.raises(ValueError, match=r"`prior` on Sphere\(dim=2\), got one on T"):
+        rgen.Langevin(S2, SCHEDULE, rgen.Uniform(rgen.Torus(2)))
+
+
+def test_a_kernel_of_a_batch():
+    kernel = rgen.heat_kernel(rgen.Power(S2, 2))
+    x = jnp.tile(S2.origin, (5, 1))
+    for method in (kernel.log_prob, kernel.score):
+        with pytest.raises(ValueError, match=r"shape \(2, 3\).*got \(5, 3\)"):
+            method(x, x, T)
+
+
+def test_a_manifold_that_holds_an_array():
+    class Field(rgen.AbstractLevelSet):
+        axes: Any
+        dim = 2
+        point_shape = (3,)
+        origin = property(lambda self: jnp.array([1.0, 0.0, 0.0]))
+
+        def constraint(self, x):
+            return jnp.sum((x / jnp.asarray(self.axes)) ** 2) - 1
+
+    axes = jnp.array([1.0, 2.0, 2.0])
+    with pytest.raises(ValueError, match=r"Python numbers.*tuple\(array\.tolist\(\)\)"):
+        Field(axes)
+    assert Field(tuple(axes.tolist())).contains(jnp.array([0.0, 2.0, 0.0]))
+
+
+@pytest.mark.parametrize(
+    "call, message",
+    [
+        (
+            lambda: rgen.sample(rgen.Uniform(S2), KEY, 3, progress=True),
+            "`progress` to be a function, got the bool True",
+        ),
+        (lambda: rgen.ScoreModel(5, PROCESS), "`score` to be a function, got the int"),
+        (
+            lambda: rgen.losses.denoising(zero, PROCESS, S2.origin, T, KEY, weight=1.0),
+            "`weight` to be a function",
+        ),
+        (
+            lambda: rgen.datasets.random_split(KEY, jnp.ones((9, 3)), [0.5, 0.5]),
+            "`fractions` to be a tuple, got a list",
+        ),
+    ],
+)
+def test_arguments_of_another_type_are_named(call, message):
+    with pytest.raises(TypeError, match=message):
+        call()
+
+
+def test_networks_of_no_size():
+    make = lambda **size: rgen.nn.ScoreField(PROCESS, key=KEY, **size)
+    for size in ({"depth": 0}, {"width": -1}):
+        with pytest.raises(ValueError, match="`width` and `depth` of at least 1"):
+            make(**size)
+    for size in ({"frequencies": 0}, {"max_frequency": math.nan}):
+        with pytest.raises(ValueError, match="`size` of at least 1 and a finite"):
+            make(**size)
+    with pytest.raises(ValueError, match="0 < `v_min` < `v_max`"):
+        rgen.nn.NeuralField(S2, 1.0, 1.0, key=KEY)
+
+
+def test_the_name_of_the_argument_is_in_the_error():
+    good, bad = jnp.tile(S2.origin, (4, 1)), jnp.ones((4, 3))
+    kernel = rgen.VonMisesFisherKernel(S2)
+    calls = {
+        "y": lambda: rgen.metrics.wasserstein(S2, good, bad),
+        "validation": lambda: rgen.fit_kernel_mixture(kernel, good, bad, 0.1),
+        "centres": lambda: rgen.KernelMixture(kernel, bad, jnp.ones(1), jnp.ones(1)),
+    }
+    for name, call in calls.items():
+        with pytest.raises(ValueError, match=f"`{name}` to hold .*project.*{name}"):
+            call()
+
+
+def test_errors_of_long_points_are_short():
+    far = np.ones((2, 512))
+    with pytest.raises(ValueError, match="not on it") as error:
+        rgen.log_prob(rgen.Uniform(rgen.Sphere(511)), far)
+    assert len(str(error.value)) < 300
+
+
+def test_warnings_point_to_the_line_of_the_user():
+    field = lambda x, t: x * jnp.nan
+    with pytest.warns(UserWarning, match="still remembers") as first:
+        short = rgen.Brownian(S2, rgen.LogUniformSchedule(1e-2, 1.0))
+        model = rgen.ScoreModel(field, short, rgen.ReverseSDE(1))
+    with pytest.warns(RuntimeWarning, match="NaN") as second:
+        rgen.sample(model, KEY, 2)
+    assert first[0].filename == second[0].filename == __file__
+
+
+def test_a_step_of_the_noise_alone():
+    with pytest.raises(ValueError, match="`steps` of at least 2, got 1"):
+        trace(rgen.losses.denoising_step, zero, PROCESS, S2.origin, steps=1)
+
+
+def test_a_distribution_that_returns_another_shape():
+    class Wrong(rgen.AbstractDistribution):
+        manifold = S2
+
+        def log_prob(self, x):
+            return jnp.zeros(1)
+
+        def sample(self, key):
+            return jnp.zeros(2)
+
+    # The tests check types that users' calls don't, in other words.
+    with pytest.raises((TypeError, ValueError), match="log_prob"):
+        rgen.log_prob(Wrong(), S2.origin[None])
+    with pytest.raises((TypeError, ValueError), match="sample"):
+        rgen.sample(Wrong(), KEY, 2)
+
+
+def test_a_number_of_samples_from_numpy():
+    assert rgen.sample(rgen.Uniform(S2), KEY, np.int64(3)).shape == (3, 3)
 
 
 def test_a_series_that_is_not_known():
@@ -277,9 +426,9 @@ def test_schedules_of_several_clocks():
 # Score fields
 
 
-def trace(loss, score, process, x0, *args):
+def trace(loss, score, process, x0, *args, **settings):
     """Traces a loss, which is where it raises, and does not compile it."""
-    jax.eval_shape(lambda x0: loss(score, process, x0, T, KEY, *args), x0)
+    jax.eval_shape(lambda x0: loss(score, process, x0, T, KEY, *args, **settings), x0)
 
 
 @pytest.mark.parametrize(
@@ -333,10 +482,26 @@ def test_nan_is_not_hidden():
 
 
 def test_schedules_that_make_no_sense():
-    with pytest.raises(ValueError, match=r"`t0` before `t1`, got t0=1.0 and t1=1.0"):
+    with pytest.raises(ValueError, match=r"`t0` before `t1`, .* t0=1.0 and t1=1.0"):
         rgen.ConstantSchedule(t0=1.0, t1=1.0)
-    with pytest.raises(ValueError, match=r"`t0` before `t1`, got t0=2.0"):
+    with pytest.raises(ValueError, match=r"`t0` before `t1`, .* got t0=2.0"):
         rgen.LinearSchedule(t0=2.0)
+    for make in (rgen.ConstantSchedule, rgen.LinearSchedule):
+        with pytest.raises(ValueError, match="`t0` to be positive, got 0"):
+            make(t0=0.0)
+        with pytest.raises(ValueError, match="both finite"):
+            make(t1=math.inf)
+    with pytest.raises(ValueError, match="`speed` to be positive and finite"):
+        rgen.ConstantSchedule(math.inf)
+    for speeds in ((math.nan, 1.0), (1.0, math.nan), (math.inf, 1.0), (0.0, 0.0)):
+        with pytest.raises(ValueError, match="`beta_0` and `beta_1` to be finite"):
+            rgen.LinearSchedule(*speeds)
+    with pytest.raises(ValueError, match=r"at least 0 up to `t1`, got -9\.7"):
+        rgen.LinearSchedule(5.0, 0.1, t1=3.0)
+    with pytest.raises(ValueError, match="both finite"):
+        rgen.LogUniformSchedule(1e-4, math.inf)
+    with pytest.raises(ValueError, match="for each factor, got none"):
+        rgen.ProductSchedule()
     for v_min in (0.0, -1.0, 5.0):
         with pytest.raises(ValueError, match="0 < `v_min` < `v_max`"):
             rgen.LogUniformSchedule(v_min=v_min, v_max=5.0)

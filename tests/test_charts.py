@@ -129,6 +129,12 @@ def test_the_pole_is_beyond_the_chart():
         chart.to_chart(pole)
     with pytest.raises(eqx.EquinoxRuntimeError, match="pole"):
         eqx.filter_jit(chart.to_chart)(pole)
+    # A batch keeps its other rows.
+    normal = rgen.WrappedNormal(rgen.Euclidean(2), jnp.zeros(2), 1.0)
+    points = jnp.stack([pole, -pole])
+    with pytest.warns(RuntimeWarning, match=r"1 of 2 densities .* row 0"):
+        log_p = rgen.log_prob(rgen.Pushforward(chart, normal), points)
+    assert jnp.isfinite(log_p[1])
     near = jnp.array([1e-4, 0.0, -1.0])
     assert jnp.linalg.norm(chart.to_chart(near)) == pytest.approx(2e4, rel=1e-3)
 

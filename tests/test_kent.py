@@ -211,6 +211,13 @@ def test_an_optimiser_may_move_the_axes_and_the_ovalness():
             )
             moved = jax.tree.map(jnp.asarray, moved)
             assert w @ jnp.exp(log_probs(moved, x)) == pytest.approx(1, abs=1e-12)
+        # An ovalness that is too large counts as the largest.
+        wide = eqx.tree_at(lambda k: k.ovalness, distribution, jnp.array(20.0))
+        assert w @ jnp.exp(log_probs(wide, x)) == pytest.approx(1, abs=1e-12)
+        largest = rgen.Kent(jnp.eye(3), 5.0, 2.5)
+        np.testing.assert_allclose(log_probs(wide, x), log_probs(largest, x))
+        found, wanted = (samples_of(k, jr.key(1), 50) for k in (wide, largest))
+        np.testing.assert_array_equal(found, wanted)
         # With the ovalness below 0 the last two axes change their parts.
         local = np.asarray(samples_of(moved, jr.key(0), 4000)) ** 2
         assert local[:, 2].mean() > 1.2 * local[:, 1].mean()

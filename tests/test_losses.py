@@ -159,7 +159,7 @@ PROCESSES = {
     "S2": rgen.Brownian(S2, rgen.LogUniformSchedule(1e-5, 6.0)),
     "T2": rgen.Brownian(T2, rgen.LogUniformSchedule(1e-5, 6.0)),
     "SO3": rgen.Brownian(SO3, rgen.LogUniformSchedule(1e-5, 6.0)),
-    "H2": rgen.Langevin(H2, rgen.LogUniformSchedule(1e-5, 6.0), steps=2),
+    "H2": rgen.Langevin(H2, rgen.LogUniformSchedule(1e-5, 6.0), steps=3),
 }
 
 

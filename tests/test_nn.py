@@ -56,9 +56,9 @@ def evaluate(score, x, t):
 
 FIELDS = [
     ("S2", rgen.nn.Projected()),
-    ("S2", rgen.nn.Killing()),
+    ("S2", rgen.nn.KillingFrame()),
     ("SO3", rgen.nn.Projected()),
-    ("SO3", rgen.nn.Killing()),
+    ("SO3", rgen.nn.KillingFrame()),
     ("SO3", rgen.nn.LieAlgebra()),
     ("T2", rgen.nn.LieAlgebra()),
 ]
@@ -85,7 +85,7 @@ def test_fields_are_tangent(name, parametrisation):
 
 @pytest.mark.parametrize("manifold", [S2, SO3, rgen.Product(S2, T2)])
 def test_killing_fields_span_the_tangent_space_without_divergence(manifold):
-    killing = rgen.nn.Killing()
+    killing = rgen.nn.KillingFrame()
     size = killing.size(manifold)
 
     @jax.jit

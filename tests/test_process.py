@@ -1,3 +1,5 @@
+import re
+
 import equinox as eqx
 import jax
 import jax.numpy as jnp
@@ -248,6 +250,44 @@ def test_a_schedule_ends_where_its_process_has_forgotten():
         rgen.LogUniformSchedule().variance(jnp.array(0.5))
     coarse = rgen.CoarseSchedule(rgen.LogUniformSchedule(), 0.5)
     assert rgen.Brownian(S2, coarse).schedule.schedule.v_max == 5.0
+
+
+def test_langevin_dynamics_forget_as_their_prior_says():
+    line = rgen.Euclidean(1)
+    wide = rgen.Langevin(line, prior=rgen.WrappedNormal(line, jnp.zeros(1), 10.0))
+    assert wide.rate == -0.01
+    assert wide.schedule.v_max == 1000.0
+    x = samples_of_transition(wide, jnp.full(1, 20.0), 4000)
+    # What is left of the mean, 20 e^-5 = 0.13, and of the variance of the walk, which
+    # its steps of 1/20 of the time scale widen by 1/40: standard errors are 0.16 and
+    # 0.11.
+    assert abs(jnp.mean(x)) < 0.13 + 5 * 0.16
+    assert abs(jnp.std(x) - 10) < 0.13 + 5 * 0.11
+    prior = rgen.Gibbs(line, lambda x: jnp.sum(x**4))
+    with pytest.raises(ValueError, match="ten times the variance of the prior"):
+        rgen.Langevin(line, prior=prior)
+    unknown = rgen.Langevin(line, rgen.LogUniformSchedule(1e-4, 5.0), prior)
+    assert unknown.rate == 0 and unknown.remainder == 0
+
+
+def test_steps_too_long_for_the_prior_are_a_warning():
+    line = rgen.Euclidean(1)
+    prior = rgen.WrappedNormal(line, jnp.zeros(1), 0.1)
+    schedule = rgen.LogUniformSchedule(1e-4, 10.0)
+    with pytest.warns(
+        UserWarning, match=r"too long for the prior.*steps=\d+"
+    ) as record:
+        process = rgen.Langevin(line, schedule, prior)
+    assert jnp.isnan(process.sample(jnp.zeros(1), jnp.array(1.0), jr.key(0))).all()
+    steps = int(re.search(r"steps=(\d+)", str(record[0].message))[1])
+    process = rgen.Langevin(line, schedule, prior, steps)
+    assert jnp.isfinite(process.sample(jnp.zeros(1), jnp.array(1.0), jr.key(0))).all()
+    rgen.Langevin(line, prior=prior)
+
+
+def samples_of_transition(process, x0, n):
+    sample = lambda key: process.sample(x0, jnp.array(process.schedule.t1), key)
+    return jax.jit(jax.vmap(sample))(jr.split(jr.key(3), n))
 
 
 def test_a_model_says_what_its_process_has_not_forgotten():

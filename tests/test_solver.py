@@ -490,6 +490,11 @@ def test_brownian_grid_knows_only_its_steps():
     path = rgen.BrownianGrid((3,), jnp.linspace(0.0, 1.0, 10 + 1), jr.key(0))
     with pytest.raises(ValueError, match="only increments over the steps"):
         path.evaluate(jnp.array(0.0))
+    for t0, t1 in ((0.0, 0.05), (0.0, 0.2), (0.31, 0.35)):
+        assert jnp.all(jnp.isnan(path.evaluate(jnp.array(t0), jnp.array(t1))))
+    forwards = path.evaluate(jnp.array(0.3), jnp.array(0.4))
+    backwards = path.evaluate(jnp.array(0.4), jnp.array(0.3))
+    np.testing.assert_array_equal(backwards, -forwards)
 
 
 def test_brownian_grid_increments():

@@ -155,10 +155,33 @@ class Stretched(surfaces.SphereByEquation):
         return 2 * self._to_tangent(x, z)
 
 
+class Biased(rgen.Sphere):
+    """A uniform distribution that is shifted, and the right volume."""
+
+    def __init__(self):
+        self.dim = 2
+
+    def _uniform(self, key):
+        return self._project(super()._uniform(key) + jnp.array([0.0, 0.0, 0.1]))
+
+
+class Large(Biased):
+    """The right uniform distribution, and a volume that is 20 % too large."""
+
+    @property
+    def log_volume(self):
+        return super().log_volume + math.log(1.2)
+
+    def _uniform(self, key):
+        return rgen.Sphere(2).uniform(key)
+
+
 @pytest.mark.slow
 @pytest.mark.parametrize(
     ("make", "identity"),
     [
+        (Biased, "divergences have the mean zero under `uniform`"),
+        (Large, "a ball has its share of the volume"),
         (Drifting, "exp ends on the manifold"),
         (Turned, "the connection is metric"),
         (Turned, "divergence is the growth along geodesics"),
@@ -183,7 +206,10 @@ def test_errors_name_the_hook():
     for ask, message in [
         (lambda: surface.log(surface.origin, surface.origin), "defines no `_log`"),
         (lambda: surface.period, "density of a wrapped normal"),
-        (lambda: rgen.nn.Killing().size(surface), "which rgen.nn.Killing needs"),
+        (
+            lambda: rgen.nn.KillingFrame().size(surface),
+            "which rgen.nn.KillingFrame needs",
+        ),
     ]:
         with pytest.raises(NotImplementedError, match=message):
             ask()
@@ -230,6 +256,82 @@ def test_steps_too_long_for_a_projection_are_a_warning(surface):
     steps = int(re.search(r"steps=(\d+)", str(record[0].message))[1])
     rgen.Brownian(surface, schedule, walk(steps))
     rgen.Brownian(surface, schedule, rgen.RandomWalkKernel(surface, steps=20))
+
+
+class Flattened(rgen.AbstractLevelSet):
+    """An ellipsoid of half axes 3, 3 and 1 whose origin is where it is flattest, or
+    where it is most bent."""
+
+    flattest: bool
+    dim = 2
+    point_shape = (3,)
+    radius = 3.0
+    crossings = 2
+
+    @property
+    def origin(self):
+        return jnp.array([0.0, 0.0, 1.0] if self.flattest else [3.0, 0.0, 0.0])
+
+    def constraint(self, x):
+        return jnp.sum((x / jnp.array([3, 3, 1], x.dtype)) ** 2) - 1
+
+
+@pytest.mark.slow
+def test_the_warning_finds_the_smallest_radius_of_curvature():
+    found = []
+    for flattest in (True, False):
+        surface = Flattened(flattest)
+        solver = rgen.GeodesicRandomWalk(surface, rgen.ProjectionRetraction())
+        kernel = rgen.RandomWalkKernel(surface, steps=80, solver=solver)
+        found.append(kernel.shortfall(5.0))
+    # A step of length 1/4 is 3/4 of the smallest radius, 1/3.
+    h = 0.75
+    assert found[1] == pytest.approx((h - math.atan(h)) / h, rel=0.1)
+    assert found[0] == pytest.approx(found[1], rel=0.1)
+
+
+class TooSmall(surfaces.TorusOfRevolution):
+    radius = 1.0
+
+
+class TooFew(surfaces.TorusOfRevolution):
+    crossings = 2
+
+
+class Degenerate(surfaces.SphereByEquation):
+    def constraint(self, x):
+        return super().constraint(x) ** 2
+
+
+class Wavy(rgen.AbstractMetricManifold):
+    dim = 4
+    periods = (2 * math.pi,) * 4
+
+    def metric(self, x):
+        return jnp.exp(jnp.cos(14 * x[0]) / 4) * jnp.eye(4, dtype=x.dtype)
+
+
+class SixAngles(rgen.AbstractMetricManifold):
+    dim = 6
+    periods = (2 * math.pi,) * 6
+
+    def metric(self, x):
+        return jnp.eye(6, dtype=x.dtype)
+
+
+def test_volumes_that_would_be_wrong():
+    with pytest.raises(ValueError, match=r"TooSmall: .*`radius` 1\.0 .*an odd number"):
+        _ = TooSmall().log_volume
+    with pytest.raises(
+        ValueError, match=r"TooFew: .* meets it in 4\. Define crossings"
+    ):
+        _ = TooFew().log_volume
+    with pytest.raises(ValueError, match=r"Degenerate: .* no points.*derivative"):
+        _ = Degenerate().log_volume
+    with pytest.raises(ValueError, match=r"Wavy: the metric varies too fast"):
+        _ = Wavy().log_volume
+    with pytest.raises(NotImplementedError, match=r"SixAngles: .* up to dimension 5"):
+        _ = SixAngles().log_volume
 
 
 def test_a_process_on_a_surface_needs_an_end():

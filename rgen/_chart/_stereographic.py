@@ -50,22 +50,29 @@ class StereographicChart(AbstractChart):
     @typed
     def to_chart(self, x: Point) -> Floating[Array, " dim"]:
         self.manifold._check_shapes("to_chart", x=x)
+        y = self._coordinates(x)
+        return require(
+            ~jnp.any(jnp.isnan(y)) | jnp.any(jnp.isnan(x)),
+            y,
+            "StereographicChart: expected `x` in the chart, got its pole, the antipode "
+            "of `origin` (choose an origin whose antipode is no data point)",
+        )
+
+    def _coordinates(self, x: Point) -> Floating[Array, " dim"]:
+        """Those of `x`, NaN for the pole."""
         # 1 + <x, o>, without cancellation near the pole.
         height = jnp.sum((x + self.origin) ** 2) / 2
         # The coordinates of a point are rounded, by exp and project to a few epsilon:
         # nearer the pole than that, the direction from it is lost.
-        rounding = 8 * jnp.finfo(x.dtype).eps
-        x = require(
-            ~(height <= rounding**2 / 2),
-            x,
-            "StereographicChart: expected `x` in the chart, got its pole, the antipode "
-            "of `origin` (choose an origin whose antipode is no data point)",
-        )
+        at_pole = height <= (8 * jnp.finfo(x.dtype).eps) ** 2 / 2
+        height = jnp.where(at_pole, jnp.nan, height)
         return self.manifold.basis(self.origin) @ x / height
 
     @typed
     def preimages(self, x: Point) -> Floating[Array, "1 dim"]:
-        return self.to_chart(x)[None]
+        """`to_chart(x)`; NaN for the pole."""
+        self.manifold._check_shapes("preimages", x=x)
+        return self._coordinates(x)[None]
 
     @typed
     def log_det(self, y: Floating[Array, " dim"]) -> Scalar:

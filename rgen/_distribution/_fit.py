@@ -28,7 +28,8 @@ def check_fit(
             f"{who}: expected `min_variance`, in units of length squared, to be "
             f"between 0 and 1, got {min_variance}."
         )
-    return check_points(manifold, train), check_points(manifold, validation)
+    train = check_points(manifold, train, "train")
+    return train, check_points(manifold, validation, "validation")
 
 
 def maximise_weights(

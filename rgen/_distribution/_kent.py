@@ -46,7 +46,8 @@ class Kent(AbstractDistribution):
 
     The density and the samples are those of the axes after Gram-Schmidt
     orthonormalisation, so that the distribution stays a proper one where an optimiser
-    moves them; so it does where it moves the ovalness out of its range.
+    moves them. An ovalness that it moves below 0 swaps the two sides, and one above
+    $\kappa / 2$ counts as $\kappa / 2$.
 
     **Arguments:**
 
@@ -114,7 +115,7 @@ class Kent(AbstractDistribution):
         return self.manifold.project(local @ jnp.stack(axes))
 
     def _proper(self) -> tuple[tuple[Point, Point, Point], Scalar]:
-        """The axes, orthonormal, and an ovalness of at least 0 along the second one."""
+        """The axes, orthonormal, and an ovalness in its range along the second one."""
         mean = self.manifold.project(self.axes[:, 0])
         long = self.manifold.to_tangent(mean, self.axes[:, 1])
         # Twice, for a short projection of a long vector has large errors.
@@ -123,7 +124,8 @@ class Kent(AbstractDistribution):
         flip = self.ovalness < 0
         swap = lambda a, b: jnp.where(flip, b, a)
         sides = swap(long, short), swap(short, long)
-        return (mean, *sides), swap(self.ovalness, -self.ovalness)
+        ovalness = swap(self.ovalness, -self.ovalness)
+        return (mean, *sides), jnp.minimum(ovalness, self.concentration / 2)
 
 
 def _orthonormal(axes: Floating[Array, "3 3"]) -> BoolScalar:

@@ -63,7 +63,7 @@ class KernelMixture(AbstractDistribution):
         log_weights: Floating[Array, " k"],
     ):
         self.kernel = kernel
-        self.centres = check_points(kernel.manifold, centres)
+        self.centres = check_points(kernel.manifold, centres, "centres")
         self.variances = require(
             jnp.all(variances > 0),
             variances,

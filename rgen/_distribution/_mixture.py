@@ -3,6 +3,7 @@ import jax
 import jax.random as jr
 from jaxtyping import Array
 
+from .._cost import Cost, total
 from .._errors import leading_axis
 from .._manifold import AbstractManifold
 from .._numerics import log_sum_exp
@@ -56,12 +57,31 @@ class Mixture(AbstractDistribution):
     def log_prob(self, x: Point) -> Scalar:
         x = on_manifold(self.manifold, x)
         each = eqx.filter_vmap(lambda component: component.log_prob(x))
-        weights = jax.nn.log_softmax(self.log_weights)
-        return log_sum_exp(weights + each(self.components))
+        return self._mix(each(self.components))
+
+    @typed
+    def log_prob_and_cost(
+        self, x: Point, key: Key | None = None
+    ) -> tuple[Scalar, Cost]:
+        each = eqx.filter_vmap(lambda component: component.log_prob_and_cost(x, key))
+        log_probs, costs = each(self.components)
+        return self._mix(log_probs), total(costs)
 
     @typed
     def sample(self, key: Key) -> Point:
+        component, key = self._pick(key)
+        return component.sample(key)
+
+    @typed
+    def sample_and_cost(self, key: Key) -> tuple[Point, Cost]:
+        component, key = self._pick(key)
+        return component.sample_and_cost(key)
+
+    def _mix(self, log_probs: Floating[Array, " components"]) -> Scalar:
+        return log_sum_exp(jax.nn.log_softmax(self.log_weights) + log_probs)
+
+    def _pick(self, key: Key) -> tuple[AbstractDistribution, Key]:
         index_key, key = jr.split(key)
         index = jr.categorical(index_key, self.log_weights)
         pick = lambda leaf: leaf[index] if eqx.is_array(leaf) else leaf
-        return jax.tree.map(pick, self.components).sample(key)
+        return jax.tree.map(pick, self.components), key

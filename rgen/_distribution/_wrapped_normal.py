@@ -17,7 +17,7 @@ from .._manifold import (
 from .._manifold._hyperbolic import log_sinhc_sq, translate
 from .._numerics import log_sum_exp
 from .._typing import Floating, Key, Point, Scalar, Tangent, typed
-from ._base import AbstractDistribution, require
+from ._base import AbstractDistribution, require, require_point
 
 
 # One standard deviation for all directions, of shape (), or one for each.
@@ -25,7 +25,7 @@ Scale: TypeAlias = Floating[Array, "..."]
 
 # Up to this scale all windings are summed, to the rounding of float64; from
 # there on the longer ones are summed by the Euler-Maclaurin formula.
-_LARGE_SCALE = 6.0
+_LARGE_SCALE = 24.0
 # Coefficients of its version for midpoints, (1 - 2^(1-2p)) B_2p / (2p)!.
 _MIDPOINT = [1 / 24, -7 / 5760, 31 / 967680, -127 / 154828800, 73 / 3503554560]
 
@@ -41,7 +41,8 @@ class WrappedNormal(AbstractDistribution):
     \prod_i \frac{e^{-\langle v, e_i\rangle^2 / 2\sigma_i^2}}{\sqrt{2\pi}\, \sigma_i},$$
 
     that is, over the windings around the closed geodesics of a compact manifold: one by
-    one as far as a scale of 6 reaches, and those beyond by the Euler-Maclaurin formula.
+    one as far as a scale of 24 reaches, and those beyond by the Euler-Maclaurin
+    formula.
     Every scale and dimension is right, to 1e-10 in float64. Where whole spheres of
     vectors end in one point, as $|v| = \pi$ does in the antipode of a sphere and
     $|v| = 2\pi$ in the mean itself, the density is infinite, and what is returned there
@@ -57,7 +58,10 @@ class WrappedNormal(AbstractDistribution):
     - `mean`: the point $\mu$.
     - `scale`: the standard deviations $\sigma_i > 0$ of the components of the tangent
         vector, in the metric's unit of length: one number for all of them, or an array
-        of shape `(dim,)`. One that is not positive is an error.
+        of shape `(dim,)`.
+
+    **Raises:** a `ValueError` where the mean is not on the manifold or a scale is not
+    positive and finite; an error at run time inside of `jax.jit`.
 
     `log_prob` raises a `NotImplementedError` where the manifold has no
     [`period`][rgen.AbstractManifold]: where it is not known which vectors end in one
@@ -84,24 +88,28 @@ class WrappedNormal(AbstractDistribution):
                 "eqx.filter_vmap."
             )
         self.manifold = manifold
-        self.mean = mean
+        self.mean = require_point("WrappedNormal", "mean", manifold, mean)
         self.scale = require(
-            jnp.all(scale > 0), scale, "WrappedNormal: expected `scale` to be positive"
+            jnp.all((scale > 0) & (scale < jnp.inf)),
+            scale,
+            "WrappedNormal: expected `scale` to be positive and finite",
         )
 
     @typed
     def log_prob(self, x: Point) -> Scalar:
         self.manifold._check_shapes("log_prob", x=x)
-        return _log_density(self.manifold, self.mean, x, self.scale)
+        mean = self.manifold.project(self.mean)
+        return _log_density(self.manifold, mean, x, self.scale)
 
     @typed
     def sample(self, key: Key) -> Point:
+        mean = self.manifold.project(self.mean)
         if self.scale.shape == ():
-            v = self.scale * self.manifold.tangent_noise(self.mean, key)
+            v = self.scale * self.manifold.tangent_noise(mean, key)
         else:
             z = jr.normal(key, self.scale.shape, self.scale.dtype)
-            v = jnp.tensordot(self.scale * z, self.manifold.basis(self.mean), 1)
-        return self.manifold.exp(self.mean, v)
+            v = jnp.tensordot(self.scale * z, self.manifold.basis(mean), 1)
+        return self.manifold.exp(mean, v)
 
 
 @singledispatch
@@ -230,8 +238,7 @@ def _log_tail(end: Scalar, scale: Scalar, period: float, power: int) -> Scalar:
     scale = jnp.where(nothing, _LARGE_SCALE, scale)
     log_end = power * jnp.log(end) - (end / scale) ** 2 / 2
     half, tiny = (power + 1) / 2, jnp.finfo(end.dtype).tiny
-    share = jax.scipy.special.gammaincc(half, (end / scale) ** 2 / 2)
-    log_share = jnp.log(jnp.where(share > tiny, share, tiny))
+    log_share = _log_gammaincc(half, (end / scale) ** 2 / 2)
     log_mass = math.lgamma(half) + (half - 1) * math.log(2) - math.log(period)
     log_integral = log_mass + 2 * half * jnp.log(scale) + log_share
     derivatives = _derivatives(end, scale, period, power)
@@ -240,6 +247,21 @@ def _log_tail(end: Scalar, scale: Scalar, period: float, power: int) -> Scalar:
     total = jnp.exp(log_integral - top) + correction * jnp.exp(log_end - top)
     log_total = top + jnp.log(jnp.where(total > tiny, total, tiny))
     return jnp.where(nothing, -jnp.inf, log_total)
+
+
+# Derivatives in logarithms, for the square of a small share underflows.
+@partial(jax.custom_jvp, nondiff_argnums=(0,))
+def _log_gammaincc(a: float, x: Scalar) -> Scalar:
+    share, tiny = jax.scipy.special.gammaincc(a, x), jnp.finfo(x.dtype).tiny
+    return jnp.log(jnp.where(share > tiny, share, tiny))
+
+
+@_log_gammaincc.defjvp
+def _(a: float, primals: tuple[Scalar], tangents: tuple[Scalar]) -> tuple:
+    (x,) = primals
+    value = _log_gammaincc(a, x)
+    slope = -jnp.exp((a - 1) * jnp.log(x) - x - math.lgamma(a) - value)
+    return value, slope * tangents[0]
 
 
 def _derivatives(end: Scalar, scale: Scalar, period: float, power: int) -> list[Scalar]:

@@ -24,6 +24,15 @@ class AbstractKernel(eqx.Module):
     manifold: eqx.AbstractVar[AbstractManifold]
     """The manifold of the diffusion."""
 
+    def __check_init__(self):
+        kind = type(self).__annotations__.get("manifold", AbstractManifold)
+        if not isinstance(self.manifold, kind):
+            raise ValueError(
+                f"{type(self).__name__}: expected `manifold` to be an "
+                f"rgen.{kind.__name__}, got {self.manifold!r}. The heat kernel of any "
+                "manifold is rgen.heat_kernel(manifold)."
+            )
+
     @abc.abstractmethod
     def log_prob(self, x0: Point, x: Point, v: Scalar) -> Scalar:
         r"""$\log p_v(x \mid x_0)$."""

@@ -28,14 +28,17 @@ class PowerKernel(AbstractKernel):
 
     @typed
     def log_prob(self, x0: Point, x: Point, v: Scalar) -> Scalar:
+        self.manifold._check_shapes("log_prob", x0=x0, x=x)
         return jnp.sum(jax.vmap(self.kernel.log_prob, (0, 0, None))(x0, x, v))
 
     @typed
     def score(self, x0: Point, x: Point, v: Scalar) -> Tangent:
+        self.manifold._check_shapes("score", x0=x0, x=x)
         return jax.vmap(self.kernel.score, (0, 0, None))(x0, x, v)
 
     @typed
     def sample(self, x0: Point, v: Scalar, key: Key) -> Point:
+        self.manifold._check_shapes("sample", x0=x0)
         keys = jr.split(key, self.manifold.n)
         return jax.vmap(self.kernel.sample, (0, None, 0))(x0, v, keys)
 

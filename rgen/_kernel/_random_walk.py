@@ -1,3 +1,5 @@
+import functools
+import math
 from collections.abc import Callable
 from typing import Any, NoReturn
 
@@ -5,6 +7,8 @@ import diffrax
 import equinox as eqx
 import jax
 import jax.numpy as jnp
+import jax.random as jr
+from jaxtyping import Array
 
 from .._manifold import AbstractManifold
 from .._solver import (
@@ -78,31 +82,37 @@ class RandomWalkKernel(AbstractKernel):
 
     def shortfall(self, v: float) -> float:
         """By which share of its length a step of the walk to the variance `v` ends
-        beside the geodesic, at the origin of the manifold; zero for geodesics, and for
-        a solver that has no retraction."""
+        beside the geodesic, at the origin or at the worst of 64 points that a diffusion
+        of variance `v` reaches from there; zero for geodesics, and for a solver that
+        has no retraction."""
         if not isinstance(self.solver, GeodesicRandomWalk):
             return 0.0
         retraction = self.solver.retraction
         if retraction.order is None:
             return 0.0
         with jax.ensure_compile_time_eval():
-            one = jnp.array(v / self.steps)
-            return float(_shortfall(self.manifold, retraction, one))
+            return _shortfall(self.manifold, retraction, v, self.steps)
 
     def _unknown(self, what: str) -> NoReturn:
-        # Varadhan's kernel would ignore the drift.
-        varadhan = (
-            ""
-            if self.drift
-            else (
-                ", or give the process the approximate "
-                "kernel=rgen.VaradhanHeatKernel(manifold)"
-            )
-        )
         raise NotImplementedError(
             f"RandomWalkKernel: the {what} of a random walk on {self.manifold} is not "
-            "known. Use a loss that does not need it, rgen.losses.implicit, "
-            f"rgen.losses.sliced or rgen.losses.denoising_step{varadhan}."
+            f"known. {self._remedy()} A kernel mixture and "
+            "rgen.metrics.squared_mmd need a manifold whose heat kernel is known."
+        )
+
+    def _remedy(self) -> str:
+        if type(self.manifold)._log is AbstractManifold._log:
+            losses = "rgen.losses.implicit or rgen.losses.sliced"
+            return f"Use a loss that does not need it, {losses}."
+        losses = (
+            "rgen.losses.implicit, rgen.losses.sliced or rgen.losses.denoising_step"
+        )
+        if self.drift is not None:
+            # Varadhan's kernel would ignore the drift.
+            return f"Use a loss that does not need it, {losses}."
+        return (
+            f"Use a loss that does not need it, {losses}, or give the process the "
+            "approximate kernel=rgen.VaradhanHeatKernel(manifold)."
         )
 
     @typed
@@ -119,19 +129,43 @@ class RandomWalkKernel(AbstractKernel):
         return walk(term, self.solver, x0, times)
 
 
-@eqx.filter_jit
 def _shortfall(
-    manifold: AbstractManifold, retraction: AbstractRetraction, v: Scalar
-) -> Scalar:
-    x = manifold.origin
-    length = jnp.sqrt(v)
+    manifold: AbstractManifold, retraction: AbstractRetraction, v: float, steps: int
+) -> float:
+    x, direction = _points(manifold, math.sqrt(v))
+    length = math.sqrt(v / steps)
+    step = length * direction
+    gaps = _retractions(manifold, retraction, x, step) - _exponentials(
+        manifold, x, step
+    )
+    return float(jnp.max(jnp.linalg.norm(gaps.reshape(len(gaps), -1), axis=1)) / length)
 
-    def gap(e: Tangent) -> Scalar:
-        step = length * e
-        ends = retraction(manifold, x, step), manifold.exp(x, step)
-        return jnp.linalg.norm(jnp.ravel(ends[0] - ends[1])) / length
 
-    return jnp.max(jax.vmap(gap)(manifold.basis(x)))
+@functools.cache
+def _points(manifold: AbstractManifold, reach: float) -> tuple[Array, Array]:
+    """The origin and 64 points that a diffusion reaches from there, and a direction at
+    each."""
+    keys = jr.split(jr.key(0), (2, 65))
+    origins = jnp.repeat(manifold.origin[None], 65, axis=0)
+    noise = jax.jit(jax.vmap(manifold.tangent_noise))
+    away = jnp.append(jnp.zeros(1), jnp.full(64, reach))
+    scale = jax.vmap(jnp.multiply)
+    x = _exponentials(manifold, origins, scale(away, noise(origins, keys[0])))
+    direction = noise(x, keys[1])
+    return x, scale(1 / jax.vmap(manifold.norm)(x, direction), direction)
+
+
+# In functions of their own, as a geodesic may be long to compile.
+@eqx.filter_jit
+def _exponentials(manifold: AbstractManifold, x: Array, v: Array) -> Array:
+    return jax.vmap(manifold.exp)(x, v)
+
+
+@eqx.filter_jit
+def _retractions(
+    manifold: AbstractManifold, retraction: AbstractRetraction, x: Array, v: Array
+) -> Array:
+    return jax.vmap(functools.partial(retraction, manifold))(x, v)
 
 
 class _Drift(eqx.Module):

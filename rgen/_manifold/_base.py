@@ -32,7 +32,7 @@ def check_size(owner: str, name: str, value: Any, least: int, hint: str = "") ->
     if not isinstance(value, int) or isinstance(value, bool):
         raise ValueError(
             f"{owner}: expected `{name}` to be a Python int, got {value!r} of type "
-            f"{type(value).__name__}. Write {owner}(int({name}))."
+            f"{type(value).__name__}. Write {name}=int({name})."
         )
     if value < least:
         raise ValueError(
@@ -56,9 +56,9 @@ _PRIOR = "the uniform distribution, the prior of rgen.Brownian,"
 _NEEDED_BY = {
     "_log": "distances, flow matching, wrapped normals and Varadhan's kernel",
     "_transport": "parallel transport",
-    "_killing": "rgen.nn.Killing",
+    "_killing": "rgen.nn.KillingFrame",
     "_uniform": f"sampling {_PRIOR}",
-    "killing_size": "rgen.nn.Killing",
+    "killing_size": "rgen.nn.KillingFrame",
     "log_volume": f"the density of {_PRIOR}",
     "period": "the density of a wrapped normal or of a pushforward by an exponential "
     "chart",
@@ -119,10 +119,20 @@ class AbstractManifold(eqx.Module):
       `False`).
 
     What is absent raises a `NotImplementedError` that names the hook and the part of
-    rgen that needs it. What is needed for what: sampling and the implicit and sliced
-    losses need the first eight; densities also `log_volume` and `_uniform` (those of
-    the prior); flow matching, distances and wrapped normals need `_log`.
+    rgen that needs it. What is needed for what: the implicit and sliced losses need the
+    first eight; Brownian motion also `_uniform` for samples of a model and `log_volume`
+    for densities, those of its prior; flow matching, distances and wrapped normals need
+    `_log`.
     """
+
+    def __check_init__(self):
+        arrays = jax.tree.leaves(eqx.filter(self, eqx.is_array))
+        if arrays:
+            raise ValueError(
+                f"{type(self).__name__}: expected fields of Python numbers, got an "
+                f"array of shape {arrays[0].shape}. Take a tuple, "
+                "tuple(array.tolist()), and make the array of it where it is used."
+            )
 
     dim: eqx.AbstractVar[int]
     """The dimension."""

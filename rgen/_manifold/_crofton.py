@@ -12,7 +12,8 @@ import numpy as np
 from jaxtyping import Array
 
 from .._numerics import log_sphere_volume
-from .._typing import Key, Point
+from .._rejection import rejection_sample
+from .._typing import Key, Point, Scalar
 
 
 # Pieces of a line that are searched for a change of sign, and lines for the area.
@@ -26,24 +27,17 @@ def uniform_on_hypersurface(surface: Any, key: Key) -> Point:
     `surface.crossings` places, again until there is a point in that place."""
     size = math.prod(surface.point_shape)
 
-    def propose(key: Key) -> tuple[Array, Array, Array]:
+    def propose(key: Key) -> tuple[Array, Scalar]:
         keys = jr.split(key, 4)
         along, across = jr.normal(keys[0], (size,)), jr.normal(keys[1], (size,))
         points = _line(surface, along, across, jr.uniform(keys[2]))
         meets = _changes(surface, points)
         place = jr.randint(keys[3], (), 0, surface.crossings)
         index = jnp.argmax(jnp.cumsum(meets) == place + 1)
-        return jnp.sum(meets) > place, points[index], points[index + 1]
+        ends = jnp.stack([points[index], points[index + 1]])
+        return ends, jnp.where(jnp.sum(meets) > place, 0, -jnp.inf).astype(ends.dtype)
 
-    def again(state: tuple[Key, Any]) -> tuple[Key, Any]:
-        key, proposal_key = jr.split(state[0])
-        return key, propose(proposal_key)
-
-    # From values that vary as the key does, also inside of jax.shard_map.
-    blank = 0 * jr.normal(key, surface.point_shape)
-    start = key, (jnp.any(blank > 0), blank, blank)
-    _, (_, low, high) = jax.lax.while_loop(lambda state: ~state[1][0], again, start)
-    return _bisect(surface, low, high)
+    return _bisect(surface, *rejection_sample(propose, key))
 
 
 def log_area(surface: Any) -> float:
@@ -55,16 +49,33 @@ def log_area(surface: Any) -> float:
     numbers = qmc.Sobol(2 * size + 1, seed=0).random(_LINES)  # pyright: ignore
     normals = norm.ppf(np.clip(numbers[:, :-1], 1e-12, None))
 
-    def count(line: tuple[Array, Array]) -> Array:
+    def count(line: tuple[Array, Array]) -> tuple[Array, ...]:
         normal, uniform = line
         points = _line(surface, normal[:size], normal[size:], uniform)
         values = jax.vmap(surface._constraint)(points)[:, 0]
-        return jnp.sum(_signs_change(values)) + 2 * jnp.sum(_grazes(values))
+        seen = jnp.sum(_signs_change(values))
+        crosses = (values[0] > 0) != (values[-1] > 0)
+        return seen + 2 * jnp.sum(_grazes(values)), seen, crosses
 
     with jax.ensure_compile_time_eval():
         lines = jnp.asarray(normals), jnp.asarray(numbers[:, -1])
-        counts = jax.jit(lambda x: jax.lax.map(count, x, batch_size=1024))(lines)
-        mean = float(np.mean(np.asarray(counts)))
+        found = jax.jit(lambda x: jax.lax.map(count, x, batch_size=1024))(lines)
+        counts, seen, crosses = map(np.asarray, found)
+    mean, most = float(np.mean(counts)), int(np.max(seen))
+    name = type(surface).__name__
+    if crosses.any() or most == 0:
+        raise ValueError(
+            f"{name}: expected a closed surface within `radius` {surface.radius} of "
+            "zero, on which `constraint` changes its sign, but a line through that "
+            f"ball meets it in {'an odd number of' if most else 'no'} points. Give a "
+            "larger `radius`, and an equation whose derivative is not zero."
+        )
+    if most > surface.crossings:
+        raise ValueError(
+            f"{name}: expected a line to meet the surface in at most "
+            f"{surface.crossings} points, its `crossings`, but one meets it in {most}. "
+            f"Define crossings = {most} or more; too many only take longer."
+        )
     boundary = log_sphere_volume(size - 1) + (size - 1) * math.log(_reach(surface))
     return math.log(mean / 2) + boundary
 

@@ -97,6 +97,11 @@ class Product(AbstractManifold):
 
     def join(self, *points: Array) -> Floating[Array, " size"]:
         """The point (or tangent vector) that is made up of one for each factor."""
+        if len(points) != len(self.manifolds):
+            raise ValueError(
+                f"Product.join: expected {len(self.manifolds)} points, one for each "
+                f"factor, got {len(points)}. Give each as an argument."
+            )
         for manifold, point in zip(self.manifolds, points, strict=True):
             manifold._check_shapes("join", points=point)
         return _join(list(points))

@@ -58,8 +58,8 @@ class SpecialOrthogonal(AbstractMatrixGroup):
         if self.n > 3:
             raise NotImplementedError(
                 f"which tangent vectors end in one point of {self} is not known: for "
-                "n > 3 geodesics need not close. For a density use "
-                "rgen.HeatKernelMixture or a model; samples need none of it."
+                "n > 3 geodesics need not close. For a density train a model, such as "
+                "rgen.ScoreModel; samples need none of it."
             )
         return 2 * math.pi
 

@@ -1,6 +1,7 @@
 import diffrax
 import equinox as eqx
 import jax.numpy as jnp
+import jax.random as jr
 
 from .._cost import Cost
 from .._distribution import AbstractDistribution
@@ -80,12 +81,16 @@ class Flow(AbstractModel):
         term = density_term(self._term, self.divergence, key)
         y1 = x, jnp.zeros((), x.dtype)
         (start, change), cost = self._solve(term, y1, 1.0, 0.0)
-        return self.base.log_prob(self.manifold.project(start)) + change, cost
+        base_key = None if key is None else jr.fold_in(key, 1)
+        start = self.manifold.project(start)
+        log_prob, base_cost = self.base.log_prob_and_cost(start, base_key)
+        return log_prob + change, base_cost + cost
 
     @typed
     def sample_and_cost(self, key: Key) -> tuple[Point, Cost]:
-        end, cost = self._solve(self._term, self.base.sample(key), 0.0, 1.0)
-        return self.manifold.project(end), cost
+        start, base_cost = self.base.sample_and_cost(key)
+        end, cost = self._solve(self._term, start, 0.0, 1.0)
+        return self.manifold.project(end), base_cost + cost
 
     @property
     def _term(self) -> diffrax.ODETerm:

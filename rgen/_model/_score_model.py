@@ -1,9 +1,8 @@
-import warnings
-
 import jax.random as jr
 
 from .._cost import Cost
 from .._divergence import AbstractDivergence, ExactDivergence
+from .._errors import warn
 from .._manifold import AbstractManifold
 from .._process import AbstractProcess
 from .._sampler import AbstractSampler, ProbabilityFlow, ReverseSDE
@@ -58,12 +57,11 @@ class ScoreModel(AbstractModel):
         self.flow = ProbabilityFlow() if flow is None else flow
         self.divergence = divergence
         if process.remainder > 0.01:
-            warnings.warn(
+            warn(
                 f"ScoreModel: at the end of its schedule the process still remembers "
                 f"{process.remainder:.0%} of the data's slowest mode, which a sampler "
                 "that starts from the prior leaves out. Let the schedule end at a "
                 "larger variance: rgen.LogUniformSchedule() ends where 0.7 % is left.",
-                stacklevel=2,
             )
 
     @property

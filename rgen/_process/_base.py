@@ -48,7 +48,7 @@ class AbstractProcess(eqx.Module):
 
     rate: eqx.AbstractVar[float | tuple[float, ...]]
     r"""$\lambda$ in [`score_scale`][rgen.AbstractProcess.score_scale]: the spectral gap
-    for Brownian motion, -1 for a process with a confining potential, 0 where it is not
+    for Brownian motion, minus the curvature of a confining potential, 0 where it is not
     known; one for each factor of a product."""
 
     @final
@@ -173,7 +173,9 @@ def with_end(schedule: AbstractSchedule | None, rate: float) -> AbstractSchedule
     if schedule.ending(1.0) == schedule:
         return schedule
     raise ValueError(
-        "expected a `schedule` with an end, as the spectral gap of the manifold is not "
-        "known. Give one, rgen.LogUniformSchedule(1e-4, v_max), of about ten over the "
-        "smallest positive eigenvalue of minus the Laplacian; or define `spectral_gap`."
+        "expected a `schedule` with an end, as how fast the process forgets is not "
+        "known. Give one, rgen.LogUniformSchedule(1e-4, v_max): for Brownian motion, "
+        "with ten over the smallest positive eigenvalue of minus the Laplacian, which "
+        "a manifold may define as `spectral_gap`; for Langevin dynamics, with ten "
+        "times the variance of the prior."
     )

@@ -1,9 +1,8 @@
-import warnings
-
 import jax
 import jax.numpy as jnp
 
 from .._distribution import Uniform
+from .._errors import warn
 from .._kernel import AbstractKernel, RandomWalkKernel, heat_kernel
 from .._manifold import AbstractManifold
 from .._schedule import AbstractSchedule
@@ -83,10 +82,9 @@ def _check_steps(kernel: RandomWalkKernel, schedule: AbstractSchedule) -> None:
     enough = (k for k in _DOUBLINGS if kernel.shortfall(v / 2**k) <= _MOST)
     k = next(enough, None)
     remedy = "" if k is None else f"steps={kernel.steps * 2**k} or more, or "
-    warnings.warn(
+    warn(
         f"Brownian: the {kernel.steps} steps of the random walk are too long for its "
         f"retraction: at the end of the schedule they fall short by {shortfall:.0%}, "
         f"and a model would start from the wrong prior. Take {remedy}geodesics, "
         "rgen.RandomWalkKernel(manifold, steps=...).",
-        stacklevel=4,
     )

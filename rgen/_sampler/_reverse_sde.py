@@ -61,7 +61,7 @@ class ReverseSDE(AbstractSampler):
         times = process.time_grid(self.steps).astype(x.dtype)
         path = BrownianGrid(manifold.noise_shape, times, key, x.dtype)
         terms = reverse_sde(process, score, path)
-        end = walk(terms, solver, x, times, self.adjoint)
-        steps = jnp.array(self.steps)
         # A solver of another kind may leave the manifold.
-        return manifold.project(end), Cost(steps, steps, jnp.array(True))
+        end = manifold.project(walk(terms, solver, x, times, self.adjoint))
+        steps = jnp.array(self.steps)
+        return end, Cost(steps, steps, jnp.all(jnp.isfinite(end)))

@@ -1,4 +1,5 @@
 import abc
+import math
 
 import equinox as eqx
 
@@ -9,10 +10,10 @@ class AbstractSchedule(eqx.Module):
     r"""The speed $\beta(t) > 0$ of a noising process, and the interval
     $[t_0, t_1]$ of times on which a score is learnt.
 
-    Losses draw times from the interval, and samplers stop at its start: densities and
+    Losses take times of the interval, and samplers stop at its start: densities and
     samples are those of the data with noise of the variance `variance(t0)`.
 
-    A schedule of your own defines the four methods and the two times.
+    A schedule of your own defines the three abstract methods and the two times.
     """
 
     t0: eqx.AbstractVar[float]
@@ -42,8 +43,19 @@ class AbstractSchedule(eqx.Module):
         return self
 
     def __check_init__(self):
-        if not self.t0 < self.t1:
+        if not -math.inf < self.t0 < self.t1 < math.inf:
             raise ValueError(
-                f"{type(self).__name__}: expected `t0` before `t1`, got t0={self.t0} "
-                f"and t1={self.t1}."
+                f"{type(self).__name__}: expected `t0` before `t1`, both finite, got "
+                f"t0={self.t0} and t1={self.t1}."
             )
+
+
+def check_start(schedule: AbstractSchedule) -> None:
+    """Raises a `ValueError` where a schedule that is at the data at time 0 starts
+    there."""
+    if not schedule.t0 > 0:
+        raise ValueError(
+            f"{type(schedule).__name__}: expected `t0` to be positive, got "
+            f"{schedule.t0}: at time 0 there is no noise, and no score. Take "
+            "t0=1e-3, the default, or another noise level."
+        )

@@ -1,8 +1,10 @@
+import math
+
 import equinox as eqx
 import jax.numpy as jnp
 
 from .._typing import Scalar, typed
-from ._base import AbstractSchedule
+from ._base import AbstractSchedule, check_start
 
 
 class ConstantSchedule(AbstractSchedule):
@@ -11,7 +13,8 @@ class ConstantSchedule(AbstractSchedule):
     **Arguments:**
 
     - `speed`: the constant $\beta > 0$.
-    - `t0`, `t1`: the times between which a score is learnt.
+    - `t0`, `t1`: the times between which a score is learnt, positive: at time 0 there
+        is no noise, and no score.
     """
 
     speed: float = eqx.field(static=True)
@@ -25,9 +28,11 @@ class ConstantSchedule(AbstractSchedule):
         self.t1 = t1
 
     def __check_init__(self):
-        if not self.speed > 0:
+        check_start(self)
+        if not 0 < self.speed < math.inf:
             raise ValueError(
-                f"ConstantSchedule: expected `speed` to be positive, got {self.speed}."
+                "ConstantSchedule: expected `speed` to be positive and finite, got "
+                f"{self.speed}."
             )
 
     @typed

@@ -1,8 +1,10 @@
+import math
+
 import equinox as eqx
 import jax.numpy as jnp
 
 from .._typing import Scalar, typed
-from ._base import AbstractSchedule
+from ._base import AbstractSchedule, check_start
 
 
 class LinearSchedule(AbstractSchedule):
@@ -14,7 +16,8 @@ class LinearSchedule(AbstractSchedule):
 
     - `beta_0`, `beta_1`: the speed at times 0 and 1, of which neither is negative and
         one is positive.
-    - `t0`, `t1`: the times between which a score is learnt.
+    - `t0`, `t1`: the times between which a score is learnt, positive: at time 0 there
+        is no noise, and no score.
     """
 
     beta_0: float = eqx.field(static=True)
@@ -36,10 +39,18 @@ class LinearSchedule(AbstractSchedule):
         self.t1 = t1
 
     def __check_init__(self):
-        if not (min(self.beta_0, self.beta_1) >= 0 < max(self.beta_0, self.beta_1)):
+        check_start(self)
+        speeds = self.beta_0, self.beta_1
+        if not all(0 <= speed < math.inf for speed in speeds) or speeds == (0, 0):
             raise ValueError(
-                "LinearSchedule: expected `beta_0` and `beta_1` to be at least 0, and "
-                f"one of them positive, got {self.beta_0} and {self.beta_1}."
+                "LinearSchedule: expected `beta_0` and `beta_1` to be finite, at least "
+                f"0, and one of them positive, got {self.beta_0} and {self.beta_1}."
+            )
+        end = self.beta_0 + (self.beta_1 - self.beta_0) * self.t1
+        if end < 0:
+            raise ValueError(
+                "LinearSchedule: expected the speed to be at least 0 up to `t1`, got "
+                f"{end} at t1={self.t1}. Take an earlier `t1`, or a larger `beta_1`."
             )
 
     @typed

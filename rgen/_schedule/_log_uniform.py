@@ -33,9 +33,10 @@ class LogUniformSchedule(AbstractSchedule):
         self.v_max = v_max
 
     def __check_init__(self):
-        if not 0 < self.v_min < (math.inf if self.v_max is None else self.v_max):
+        end = self.v_max is None or self.v_min < self.v_max < math.inf
+        if not (0 < self.v_min < math.inf and end):
             raise ValueError(
-                "LogUniformSchedule: expected 0 < `v_min` < `v_max`, got "
+                "LogUniformSchedule: expected 0 < `v_min` < `v_max`, both finite, got "
                 f"v_min={self.v_min} and v_max={self.v_max}."
             )
 

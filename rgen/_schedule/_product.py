@@ -22,6 +22,10 @@ class ProductSchedule(AbstractSchedule):
         self.schedules = schedules
 
     def __check_init__(self):
+        if not self.schedules:
+            raise ValueError(
+                "ProductSchedule: expected a schedule for each factor, got none."
+            )
         if len({(schedule.t0, schedule.t1) for schedule in self.schedules}) != 1:
             ends = ", ".join(f"[{s.t0}, {s.t1}]" for s in self.schedules)
             raise ValueError(

@@ -13,11 +13,11 @@ class BrownianGrid(diffrax.AbstractBrownianPath):
     r"""A Brownian motion that is known at given times, and nowhere else: for solvers
     that step from one of them to the next.
 
-    All increments are drawn at once, which is several times faster than drawing them
-    step by step. The path is a function of its key alone, so that it can be evaluated
-    twice: gradients flow through a solve with any adjoint that Diffrax has for SDEs.
-    It takes the memory of all of its increments; for a path too long for that, use
-    `diffrax.UnsafeBrownianPath`.
+    All increments are sampled at once, which is several times faster than one by one.
+    One over anything but a step of the grid is not known, and is NaN. The path is a
+    function of its key alone, so that it can be evaluated twice: gradients flow through
+    a solve with any adjoint that Diffrax has for SDEs. It takes the memory of all of
+    its increments; for a path too long for that, use `diffrax.UnsafeBrownianPath`.
 
     **Arguments:**
 
@@ -77,4 +77,8 @@ class BrownianGrid(diffrax.AbstractBrownianPath):
         # The step that the middle lies in: its ends may be off by rounding.
         index = jnp.searchsorted(self.times, (t0 + t1) / 2) - 1
         normal = self.increments[index]
-        return jnp.sqrt(jnp.abs(t1 - t0)).astype(normal.dtype) * normal
+        step = self.times[index + 1] - self.times[index]
+        rounding = 8 * jnp.finfo(step.dtype).eps * jnp.max(jnp.abs(self.times))
+        on_grid = jnp.abs(jnp.abs(t1 - t0) - step) <= 1e-3 * step + rounding
+        size = jnp.where(on_grid, jnp.sqrt(jnp.abs(t1 - t0)), jnp.nan)
+        return (jnp.sign(t1 - t0) * size).astype(normal.dtype) * normal

@@ -21,6 +21,10 @@ def solve(
     max_steps: int | None,
 ) -> tuple[Any, Cost]:
     """The solution at `t1`, NaN where the solver does not finish, and what it cost."""
+    if max_steps is not None and max_steps < 1:
+        raise ValueError(
+            f"expected `max_steps` of at least 1, got {max_steps}. 4096 is the default."
+        )
     refuse_varying(terms, y0)
     dtype = jax.tree.leaves(y0)[0].dtype
     solution = diffrax.diffeqsolve(
@@ -44,9 +48,11 @@ def solve(
 def _evaluations(solver: diffrax.AbstractSolver, steps: Array) -> Array:
     """How often an ODE's field is evaluated: a Runge-Kutta method has as many stages a
     step, and where the last is the first of the next, one at the start for all. A
-    solver of another kind is counted as one that evaluates once a step."""
+    solver of another kind is counted as one that evaluates once a step, also one that
+    is implicit and evaluates as often as it iterates."""
     tableau = getattr(solver, "tableau", None)
-    if not isinstance(tableau, diffrax.ButcherTableau):
+    implicit = isinstance(solver, diffrax.AbstractImplicitSolver)
+    if implicit or not isinstance(tableau, diffrax.ButcherTableau):
         return steps
     if tableau.fsal:
         return (tableau.num_stages - 1) * steps + 1

@@ -27,8 +27,13 @@ def denoising_step(
 
     **Arguments:** those of [`rgen.losses.denoising`][], and
 
-    - `steps`: the number of steps of the walk from `x0`.
+    - `steps`: the number of steps of the walk from `x0`, at least 2.
     """
+    if steps < 2:
+        raise ValueError(
+            f"denoising_step: expected `steps` of at least 2, got {steps}: the target "
+            "is that of the last of them. Use 100, the default, or more."
+        )
     manifold = process.manifold
     before_key, step_key = jr.split(key)
     v = process.schedule.variance(t)

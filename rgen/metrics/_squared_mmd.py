@@ -48,7 +48,8 @@ def squared_mmd(
     those of [`rgen.check_points`][], and a `NotImplementedError` where no heat kernel
     is known.
     """
-    x, y = (replicated(check_points(manifold, points)) for points in (x, y))
+    x = replicated(check_points(manifold, x))
+    y = replicated(check_points(manifold, y, "y"))
     if min(len(x), len(y)) < 2:
         raise ValueError(
             "squared_mmd: expected `x` and `y` to hold two points or more, got "

@@ -35,7 +35,8 @@ def wasserstein(
     # Here, for importing it takes longer than importing all of rgen.
     from scipy.optimize import linear_sum_assignment
 
-    x, y = (replicated(check_points(manifold, points)) for points in (x, y))
+    x = replicated(check_points(manifold, x))
+    y = replicated(check_points(manifold, y, "y"))
     if len(x) != len(y):
         raise ValueError(
             "wasserstein: expected as many points in `x` as in `y`, got "

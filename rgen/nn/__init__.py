@@ -6,7 +6,7 @@ from ._flow_field import FlowField as FlowField
 from ._neural_field import NeuralField as NeuralField
 from ._parametrisation import (
     AbstractParametrisation as AbstractParametrisation,
-    Killing as Killing,
+    KillingFrame as KillingFrame,
     LieAlgebra as LieAlgebra,
     Projected as Projected,
 )

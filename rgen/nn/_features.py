@@ -52,6 +52,20 @@ class FourierFeatures(eqx.Module):
     damping: float = eqx.field(static=True, default=1.0)
     seed: int = eqx.field(static=True, default=0)
 
+    def __check_init__(self):
+        ends = zip(np.ravel(self.v_min), np.ravel(self.v_max), strict=True)
+        if not all(0 < low < high < math.inf for low, high in ends):
+            raise ValueError(
+                "FourierFeatures: expected 0 < `v_min` < `v_max`, both finite, got "
+                f"v_min={self.v_min} and v_max={self.v_max}."
+            )
+        if self.size < 1 or not 1 <= self.max_frequency < math.inf:
+            raise ValueError(
+                "FourierFeatures: expected `size` of at least 1 and a finite "
+                f"`max_frequency` of at least 1, got {self.size} and "
+                f"{self.max_frequency}."
+            )
+
     @property
     def out_size(self) -> int:
         """The length of the vector of features."""

@@ -24,7 +24,7 @@ class NeuralField(eqx.Module):
     - `width`, `depth`: the size of the network.
     - `frequencies`, `max_frequency`, `damping`: of the Fourier features, their number,
         largest scale and damping.
-    - `parametrisation`: [`rgen.nn.Projected`][], [`rgen.nn.Killing`][] or
+    - `parametrisation`: [`rgen.nn.Projected`][], [`rgen.nn.KillingFrame`][] or
         [`rgen.nn.LieAlgebra`][].
     - `key`: the random key of the initial weights.
     """

@@ -37,7 +37,7 @@ class Projected(AbstractParametrisation):
         return manifold.to_tangent(x, output.reshape(manifold.point_shape))
 
 
-class Killing(AbstractParametrisation):
+class KillingFrame(AbstractParametrisation):
     r"""$\sum_i a_i(x, t)\, K_i(x)$ with Killing fields $K_i$, which are free of
     divergence (De Bortoli et al. 2022, section 3, "divergence-free vector
     fields")."""
@@ -58,7 +58,7 @@ class LieAlgebra(AbstractParametrisation):
     an element of its Lie algebra, carried to `x`.
 
     Raises a `ValueError` on a manifold that is not a group: use
-    [`rgen.nn.Killing`][] there.
+    [`rgen.nn.KillingFrame`][] there.
     """
 
     @typed
@@ -66,7 +66,7 @@ class LieAlgebra(AbstractParametrisation):
         if not manifold.is_group:
             raise ValueError(
                 f"LieAlgebra: expected a Lie group, got {manifold}. Use "
-                "rgen.nn.Projected() or rgen.nn.Killing()."
+                "rgen.nn.Projected() or rgen.nn.KillingFrame()."
             )
         return manifold.dim
 

@@ -29,6 +29,11 @@ class ResidualMLP(eqx.Module):
     def __init__(
         self, in_size: int, out_size: int, width: int, depth: int, *, key: Key
     ):
+        if width < 1 or depth < 1:
+            raise ValueError(
+                "ResidualMLP: expected `width` and `depth` of at least 1, got "
+                f"{width} and {depth}."
+            )
         first_key, hidden_key, last_key = jr.split(key, 3)
         self.first = eqx.nn.Linear(in_size, width, key=first_key)
         keys = jr.split(hidden_key, depth - 1)

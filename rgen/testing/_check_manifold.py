@@ -12,6 +12,7 @@ from jaxtyping import Array
 
 from .._divergence import ExactDivergence
 from .._manifold import AbstractManifold
+from .._numerics import log_sphere_volume
 from .._typing import Key, Point, Scalar, Tangent, typed
 
 
@@ -48,10 +49,13 @@ def check_manifold(
     - **Calculus**: the connection is metric and free of torsion; gradient and
       divergence agree with finite differences along geodesics.
     - **Optional hooks**, where they are defined: `log`, `dist`, `transport`,
-      `killing`, `log_det_exp`, `uniform`.
+      `killing`, `log_det_exp`.
+    - **Statistics**, where the hooks are defined: under `uniform`, divergences of
+      fields have the mean zero, and the share of a geodesic ball is that of its volume
+      in `log_volume`, each within five standard errors of 4096 samples.
     - **Programs**: all of this runs under `jax.jit` and `jax.vmap`; derivatives of
       `exp` and `log` are finite, also at a zero step; float32 points give float32
-      results.
+      results of the core.
 
     **Arguments:**
 
@@ -84,6 +88,14 @@ def check_manifold(
         for identity, value in values.items():
             # A NaN is a fault, and the largest.
             residuals[identity] = float(jnp.max(jnp.abs(value))), bound
+    for group, statistics in _STATISTICS.items() if manifold.compact else ():
+        try:
+            values = _statistics(statistics, manifold, key, jnp.asarray(radius, dtype))
+        except NotImplementedError as error:
+            skipped[group] = str(error)
+            continue
+        for identity, value in values.items():
+            residuals[identity] = float(value), 5.0
     residuals["float32 gives float32"] = _other_dtypes(manifold), 0.0
     broken = {
         identity: pair for identity, pair in residuals.items() if not pair[0] <= pair[1]
@@ -389,6 +401,58 @@ _IDENTITIES = {
     "calculus of transport": (_parallel, _second),
     "killing": (_killing_fields, _first),
 }
+
+
+@eqx.filter_jit
+def _statistics(
+    statistics: Callable[[AbstractManifold, Key, Scalar], _Residuals],
+    manifold: AbstractManifold,
+    key: Key,
+    radius: Scalar,
+) -> _Residuals:
+    return statistics(manifold, key, radius)
+
+
+def _uniformity(m: AbstractManifold, key: Key, radius: Scalar) -> _Residuals:
+    def divergences(key: Key) -> Array:
+        x = m.uniform(key)
+        return jnp.stack([m.divergence(_field(m, seed), x) for seed in range(4)])
+
+    values = jax.vmap(divergences)(jr.split(key, _STATISTICAL))
+    errors = jnp.std(values, axis=0) / math.sqrt(_STATISTICAL)
+    away = jnp.abs(jnp.mean(values, axis=0)) / jnp.maximum(errors, _tiny(values))
+    return {"divergences have the mean zero under `uniform`": jnp.max(away)}
+
+
+def _volume(m: AbstractManifold, key: Key, radius: Scalar) -> _Residuals:
+    """The share of a geodesic ball in the samples of `uniform`, and in the volume."""
+    origin = m.origin
+    key, point_key = jr.split(key)
+    x = jax.vmap(m.uniform)(jr.split(point_key, _STATISTICAL))
+    inside = jax.vmap(lambda x: m.dist(origin, x) < radius)(x)
+
+    def growth(key: Key) -> Scalar:
+        direction_key, length_key = jr.split(key)
+        v = m.tangent_noise(origin, direction_key)
+        length = radius * jr.uniform(length_key) ** (1 / m.dim)
+        return jnp.exp(m.log_det_exp(origin, length / m.norm(origin, v) * v))
+
+    growths = jax.vmap(growth)(jr.split(key, _STATISTICAL))
+    log_ball = log_sphere_volume(m.dim - 1) - math.log(m.dim) + m.dim * jnp.log(radius)
+    expected = growths * jnp.exp(log_ball - m.log_volume)
+    # Counts, of a variance as large as their mean; the 1 is for a ball so small that
+    # next to none is expected in it.
+    excess = jnp.sum(inside) - jnp.sum(expected)
+    variance = jnp.sum(expected) + _STATISTICAL * jnp.var(expected) + 1
+    return {"a ball has its share of the volume": jnp.abs(excess) / jnp.sqrt(variance)}
+
+
+def _tiny(values: Array) -> float:
+    return float(jnp.finfo(values.dtype).tiny)
+
+
+_STATISTICAL = 4096
+_STATISTICS = {"uniform": _uniformity, "volume": _volume}
 
 
 def _other_dtypes(m: AbstractManifold) -> float:
