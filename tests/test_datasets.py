@@ -292,9 +292,9 @@ def test_lysine():
 
 def test_side_chains_are_downloaded(server, monkeypatch):
     rows = [
-        "1a2p B 35 HIS B<9 wc<0.4 (1.50A MP=1.09),-66.217,131.012,175.935,249.1,114,0.1",
-        "1a2p B 7A HIS B<9 wc<0.4 (1.50A MP=1.09),70.000,30.000,316.0,104.852,114,0.1",
-        "1a2z A 7 HIS B<9 wc<0.4 (1.50A MP=1.09),-180.000,180.000,0.0,180.0,114,0.1",
+        "1a2p B 35 HIS B<9 (1.50A MP=1.09),-66.217,131.012,175.935,249.1,114,0.1",
+        "1a2p B 7A HIS B<9 (1.50A MP=1.09),70.000,30.000,316.0,104.852,114,0.1",
+        "1a2z A 7 HIS B<9 (1.50A MP=1.09),-180.000,180.000,0.0,180.0,114,0.1",
     ]
     text = "\n".join(rows).encode()
     (server / "fake.csv").write_bytes(text)
