@@ -13,7 +13,7 @@ from helpers import needs_earth_files
 
 from rgen import _check, datasets
 from rgen._manifold._sphere import Sphere
-from rgen.datasets import _earth, _split
+from rgen.datasets import _earth, _side_chains, _split
 
 
 # Of the Earth, in km.
@@ -80,8 +80,43 @@ def test_to_degrees_near_a_pole(x64):
 
 
 def test_to_unit_swapped():
-    with pytest.raises(ValueError, match=r"entry 1 is 120\.0.*Longitude comes first"):
+    with pytest.raises(ValueError, match=r"1 of 2 .*row 1: 120\.0.*Longitude comes"):
         datasets.to_unit(jnp.array([10.0, 20.0]), jnp.array([-30.0, 120.0]))
+
+
+def test_to_unit_takes_longitudes_from_0_to_360():
+    west = datasets.to_unit([-170, 10], [20, 20])
+    east = datasets.to_unit(np.array([190.0, 370.0]), np.array([20.0, 20.0]))
+    np.testing.assert_allclose(west, east, atol=1e-6)
+
+
+_CSV = "lon,lat,name\n10.0,50.0,a\n,51.0,b\n12.0,52.0,c\n"
+
+
+def test_to_unit_of_a_table_with_a_header_and_gaps(tmp_path):
+    file = tmp_path / "places.csv"
+    file.write_text(_CSV)
+    text = np.loadtxt(file, delimiter=",", dtype=str)
+    with pytest.raises(ValueError, match=r"`longitude` to hold numbers.*skiprows=1"):
+        datasets.to_unit(text[:, 0], text[:, 1])
+    read = {"delimiter": ",", "usecols": (0, 1)}
+    table = np.genfromtxt(file, **read)
+    with pytest.raises(ValueError, match=r"2 of 4 values.*row 0.*A header"):
+        datasets.to_unit(table[:, 0], table[:, 1])
+    table = np.genfromtxt(file, skip_header=1, **read)
+    with pytest.raises(ValueError, match=r"1 of 3 values.*row 1.*numpy\.isfinite"):
+        datasets.to_unit(table[:, 0], table[:, 1])
+    # What the errors say to do.
+    table = table[np.isfinite(table).all(1)]
+    assert datasets.to_unit(table[:, 0], table[:, 1]).shape == (2, 3)
+    file.write_text(_CSV.replace("\n,51", "\n11,51"))
+    table = np.loadtxt(file, delimiter=",", skiprows=1, usecols=(0, 1))
+    assert datasets.to_unit(table[:, 0], table[:, 1]).shape == (3, 3)
+
+
+def test_to_unit_of_different_shapes():
+    with pytest.raises(ValueError, match=r"of one shape, got \(2,\) and \(3,\)"):
+        datasets.to_unit(jnp.zeros(2), jnp.zeros(3))
 
 
 # What is embedded
@@ -180,7 +215,7 @@ def test_earth_file_altered(tmp_path, monkeypatch):
 
 
 _TEXT = b"# where from\nlat,long\n0,90\n90,0\n"
-_FILE = _earth._File("fake.csv", 2, hashlib.sha256(_TEXT).hexdigest())
+_FILE = ("fake.csv", 2, hashlib.sha256(_TEXT).hexdigest())
 
 
 @pytest.fixture
@@ -210,22 +245,22 @@ def server(tmp_path, monkeypatch):
 
 def test_download(server):
     expected = [[0, 1, 0], [0, 0, 1]]
-    np.testing.assert_allclose(_earth._load(_FILE), expected, atol=1e-7)
+    np.testing.assert_allclose(_earth._load(*_FILE), expected, atol=1e-7)
     # From the cache, the second time.
     (server / "fake.csv").unlink()
-    np.testing.assert_allclose(_earth._load(_FILE), expected, atol=1e-7)
+    np.testing.assert_allclose(_earth._load(*_FILE), expected, atol=1e-7)
 
 
 def test_download_altered(server):
     (server / "fake.csv").write_bytes(_TEXT + b"1,1\n")
     with pytest.raises(FileNotFoundError, match=r"could not download fake\.csv.*hash"):
-        _earth._load(_FILE)
+        _earth._load(*_FILE)
 
 
 def test_download_missing(server):
     (server / "fake.csv").unlink()
     with pytest.raises(FileNotFoundError, match=r"(?s)404.*set RGEN_DATA to that"):
-        _earth._load(_FILE)
+        _earth._load(*_FILE)
 
 
 def test_download_without_pooch(monkeypatch):
@@ -233,6 +268,59 @@ def test_download_without_pooch(monkeypatch):
     monkeypatch.setitem(sys.modules, "pooch", None)
     with pytest.raises(ImportError, match=r"rgen-manifold\[data\]"):
         datasets.fire()
+
+
+# Side chains
+
+
+def test_lysine():
+    angles, chains = datasets.lysine()
+    assert angles.shape == (34860, 6)
+    assert jnp.max(jnp.abs(angles)) <= jnp.pi
+    # Rounded to 0.01 degree, from which float32 is off by 1e-5 degree.
+    hundredths = 100 * np.rad2deg(np.asarray(angles, float))
+    np.testing.assert_allclose(hundredths, np.rint(hundredths), atol=3e-3)
+    # The first residue of the source: 1a2p B 39.
+    first = [-98.99, -14.67, 287.66 - 360, 166.77, 93.75, 179.45]
+    np.testing.assert_allclose(np.rad2deg(angles[0]), first, atol=1e-4)
+    assert len(np.unique(chains)) == 6598
+    np.testing.assert_array_equal(np.sort(chains), chains)
+    # Helices have phi and psi near -63 and -42 degrees.
+    helix = np.linalg.norm(np.rad2deg(angles[:, :2]) - np.array([-63, -42]), axis=1)
+    assert np.mean(helix < 20) > 0.3
+
+
+def test_side_chains_are_downloaded(server, monkeypatch):
+    rows = [
+        "1a2p B 35 HIS B<9 (1.50A MP=1.09),-66.217,131.012,175.935,249.1,114,0.1",
+        "1a2p B 7A HIS B<9 (1.50A MP=1.09),70.000,30.000,316.0,104.852,114,0.1",
+        "1a2z A 7 HIS B<9 (1.50A MP=1.09),-180.000,180.000,0.0,180.0,114,0.1",
+    ]
+    text = "\n".join(rows).encode()
+    (server / "fake.csv").write_bytes(text)
+    monkeypatch.setattr(_side_chains, "_URL", _earth._URL)
+    sha256 = hashlib.sha256(text).hexdigest()
+    angles, chains = _side_chains._load("fake.csv", 4, sha256)
+    expected = [[-66.217, 131.012, 175.935, -110.9], [70, 30, -44, 104.852]]
+    np.testing.assert_allclose(np.rad2deg(angles[:2]), expected, rtol=1e-5)
+    np.testing.assert_allclose(np.abs(np.rad2deg(angles[2])), [180, 180, 0, 180])
+    np.testing.assert_array_equal(chains, [0, 0, 1])
+
+
+@pytest.mark.parametrize(
+    "load, name",
+    [
+        (datasets.cysteine, "cys"),
+        (datasets.glutamine, "gln"),
+        (datasets.histidine, "his"),
+        (datasets.methionine, "met"),
+        (datasets.tryptophan, "trp"),
+    ],
+)
+def test_side_chains_missing(load, name, tmp_path, monkeypatch):
+    monkeypatch.setenv("RGEN_DATA", str(tmp_path))
+    with pytest.raises(FileNotFoundError, match=rf"no rota8000-{name}\.csv"):
+        load()
 
 
 # Splits
@@ -284,6 +372,34 @@ def test_split_leaves_a_part_empty():
         datasets.random_split(jr.key(0), _uniform(4))
     with pytest.raises(ValueError, match=r"1 cells of 2\.0 degrees"):
         datasets.cell_split(jr.key(0), jnp.tile(_uniform(1), (50, 1)))
+
+
+def test_group_split():
+    x = np.asarray(_uniform(300))
+    for names in (np.arange(300) % 40, np.array([f"1a{k % 40}" for k in range(300)])):
+        rows = np.arange(300)
+        parts = datasets.group_split(jr.key(0), (x, rows), names, (0.5, 0.25, 0.25))
+        kept = [np.asarray(part[1]) for part in parts]
+        np.testing.assert_array_equal(np.sort(np.concatenate(kept)), rows)
+        for points, part in parts:
+            np.testing.assert_array_equal(points, x[np.asarray(part)])
+        sets = [set(names[part]) for part in kept]
+        assert [len(each) for each in sets] == [20, 10, 10]
+        assert len(set.union(*sets)) == 40
+    other = datasets.group_split(jr.key(1), x, names)
+    assert not np.array_equal(other[0][:50], parts[0][0][:50])
+
+
+def test_group_split_refuses():
+    x = _uniform(20)
+    with pytest.raises(ValueError, match=r"`groups` to have shape \(20,.*\(20, 1\)"):
+        datasets.group_split(jr.key(0), x, np.zeros((20, 1)))
+    named = np.ravel(np.arange(20.0)[:, None])
+    assert len(datasets.group_split(jr.key(0), x, named)) == 3
+    with pytest.raises(ValueError, match="row 3 is NaN"):
+        datasets.group_split(jr.key(0), x, np.where(named == 3, np.nan, named))
+    with pytest.raises(ValueError, match="its 2 groups cut at"):
+        datasets.group_split(jr.key(0), x, named % 2)
 
 
 def test_distinct():

@@ -1,17 +1,17 @@
+from typing import Any
+
 import jax.numpy as jnp
 import numpy as np
 from jax.core import Tracer
 from jaxtyping import Array
 
+from .._check import as_array
 from .._numerics import safe_sqrt
 from .._typing import Floating, typed
 
 
 @typed
-def to_unit(
-    longitude: Floating[Array | np.ndarray, "*batch"],
-    latitude: Floating[Array | np.ndarray, "*batch"],
-) -> Floating[Array, "*batch 3"]:
+def to_unit(longitude: Any, latitude: Any) -> Floating[Array, "*batch 3"]:
     r"""The unit vectors $(\cos\varphi\cos\lambda, \cos\varphi\sin\lambda,
     \sin\varphi)$ of the points at longitude $\lambda$ and latitude $\varphi$.
 
@@ -20,14 +20,23 @@ def to_unit(
 
     **Arguments:**
 
-    - `longitude`: in degrees, east is positive. Any number of turns around the Earth.
-    - `latitude`: in degrees, from -90 in the south to 90.
+    - `longitude`: in degrees, east is positive: from -180 to 180, from 0 to 360, or any
+        other number of turns around the Earth. An array, a list or a column of a table.
+    - `latitude`: in degrees, from -90 in the south to 90, of the same shape.
 
-    **Raises:** a `ValueError` where a latitude is beyond ±90, unless the values are
-    traced by `jax.jit`.
+    **Raises:** a `ValueError` that names the first row where a value is not finite, no
+    number, or a latitude beyond ±90; and where the shapes differ. Values that are
+    traced by `jax.jit` pass.
     """
+    longitude = _degrees("longitude", longitude)
+    latitude = _degrees("latitude", latitude)
+    if longitude.shape != latitude.shape:
+        raise ValueError(
+            "to_unit: expected `longitude` and `latitude` of one shape, got "
+            f"{longitude.shape} and {latitude.shape}. Give one of each for every point."
+        )
     _check_latitude(latitude)
-    λ, φ = jnp.deg2rad(jnp.asarray(longitude)), jnp.deg2rad(jnp.asarray(latitude))
+    λ, φ = jnp.deg2rad(longitude), jnp.deg2rad(latitude)
     return jnp.stack(
         [jnp.cos(φ) * jnp.cos(λ), jnp.cos(φ) * jnp.sin(λ), jnp.sin(φ)], axis=-1
     )
@@ -60,14 +69,40 @@ def to_degrees(
     return jnp.rad2deg(longitude), jnp.rad2deg(jnp.arctan2(x[..., 2], radius))
 
 
-def _check_latitude(latitude: Floating[Array | np.ndarray, "*batch"]) -> None:
+def _degrees(name: str, value: Any) -> Floating[Array, "..."]:
+    array = as_array(value)
+    if array.dtype not in (np.float32, np.float64):
+        raise ValueError(
+            f"to_unit: expected `{name}` to hold numbers, in float32 or float64, got "
+            f"{array.dtype}. Skip the header of a file and the columns of text: "
+            "numpy.loadtxt(file, delimiter=',', skiprows=1, usecols=(0, 1))."
+        )
+    if not isinstance(array, Tracer):
+        _check_finite(name, np.asarray(array))
+    return jnp.asarray(array)
+
+
+def _check_finite(name: str, value: np.ndarray) -> None:
+    broken = np.flatnonzero(~np.isfinite(value))
+    if len(broken) > 0:
+        raise ValueError(
+            f"to_unit: expected `{name}` in degrees, but {len(broken)} of {value.size} "
+            f"values are NaN or infinite, the first of them row {broken[0]}. A header "
+            "that was read as numbers is row 0: skip it. Drop rows with gaps: "
+            "table[numpy.isfinite(table).all(1)]."
+        )
+
+
+def _check_latitude(latitude: Floating[Array, "..."]) -> None:
     if isinstance(latitude, Tracer):
         return
-    beyond = np.flatnonzero(np.abs(np.asarray(latitude)) > 90)
+    values = np.ravel(latitude)
+    beyond = np.flatnonzero(np.abs(values) > 90)
     if len(beyond) > 0:
         first = beyond[0]
         raise ValueError(
-            "expected `latitude` in degrees from -90 to 90, but entry "
-            f"{first} is {np.ravel(latitude)[first]}. Longitude comes first: "
+            "to_unit: expected `latitude` in degrees from -90 to 90, but "
+            f"{len(beyond)} of {len(values)} values are not, the first of them row "
+            f"{first}: {values[first]}. Longitude comes first: "
             "to_unit(longitude, latitude)."
         )

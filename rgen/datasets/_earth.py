@@ -1,24 +1,13 @@
-import hashlib
-import os
-import pathlib
-from typing import NamedTuple
-
 import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array
 
 from .._typing import Floating
 from ._degrees import to_unit
+from ._download import File, fetch
 
 
-_VARIABLE = "RGEN_DATA"
 _URL = "https://raw.githubusercontent.com/oxcsml/riemannian-score-sde/main/data/"
-
-
-class _File(NamedTuple):
-    name: str
-    header: int
-    sha256: str
 
 
 def volcano() -> Floating[Array, "827 3"]:
@@ -41,7 +30,7 @@ def volcano() -> Floating[Array, "827 3"]:
     to be downloaded and Pooch is not installed.
     """
     sha256 = "f7bbaf32a412f5fe82350f48e0c55100be260803969c16557343f687fd0593fc"
-    return _load(_File("volerup.csv", 2, sha256))
+    return _load("volerup.csv", 2, sha256)
 
 
 def earthquake() -> Floating[Array, "6120 3"]:
@@ -51,7 +40,7 @@ def earthquake() -> Floating[Array, "6120 3"]:
     downloaded and verified like that of [`volcano`][rgen.datasets.volcano].
     """
     sha256 = "3e5e1a10fb2faf1899106264289334037d039f00f5265d13dad388a93d8ff2f7"
-    return _load(_File("quakes_all.csv", 4, sha256))
+    return _load("quakes_all.csv", 4, sha256)
 
 
 def flood() -> Floating[Array, "4875 3"]:
@@ -61,7 +50,7 @@ def flood() -> Floating[Array, "4875 3"]:
     verified like that of [`volcano`][rgen.datasets.volcano].
     """
     sha256 = "ffb1e3182c3053afcdeceec4727c262a29da10255d20747c08144da5b0963486"
-    return _load(_File("flood.csv", 2, sha256))
+    return _load("flood.csv", 2, sha256)
 
 
 def fire() -> Floating[Array, "12809 3"]:
@@ -71,52 +60,11 @@ def fire() -> Floating[Array, "12809 3"]:
     [`volcano`][rgen.datasets.volcano].
     """
     sha256 = "c5c6c9490b1d8c58ba9eb78d9e2f82d1c1e62694ca5cff917c54600d3d83f459"
-    return _load(_File("fire.csv", 1, sha256))
+    return _load("fire.csv", 1, sha256)
 
 
-def _load(file: _File) -> Floating[Array, "n 3"]:
-    folder = os.environ.get(_VARIABLE)
-    path = _download(file) if folder is None else _find(file, pathlib.Path(folder))
-    table = np.loadtxt(path, delimiter=",", skiprows=file.header)
+def _load(name: str, header: int, sha256: str) -> Floating[Array, "n 3"]:
+    path = fetch(File(name, _URL + name, sha256))
+    table = np.loadtxt(path, delimiter=",", skiprows=header)
     latitude, longitude = jnp.asarray(table).T
     return to_unit(longitude, latitude)
-
-
-def _find(file: _File, folder: pathlib.Path) -> pathlib.Path:
-    path = folder / file.name
-    if not path.is_file():
-        raise FileNotFoundError(
-            f"{_VARIABLE} names the folder {folder}, which holds no {file.name}. Put "
-            f"it there, from {_URL + file.name}, or unset {_VARIABLE} to download it."
-        )
-    found = hashlib.sha256(path.read_bytes()).hexdigest()
-    if found != file.sha256:
-        raise ValueError(
-            f"expected {path} to have the SHA-256 {file.sha256}, got {found}: it is "
-            f"not the file that the results are for. Get {_URL + file.name}."
-        )
-    return path
-
-
-def _download(file: _File) -> pathlib.Path:
-    try:
-        import pooch
-    except ImportError as error:
-        raise ImportError(
-            f"downloading {file.name} takes Pooch: pip install 'rgen-manifold[data]'. "
-            f"Or set {_VARIABLE} to a folder that holds the file."
-        ) from error
-    try:
-        path = pooch.retrieve(
-            _URL + file.name,
-            known_hash=f"sha256:{file.sha256}",
-            fname=file.name,
-            path=pooch.os_cache("rgen"),
-        )
-    # A ValueError is Pooch's for a file with another hash.
-    except (OSError, ValueError) as error:
-        raise FileNotFoundError(
-            f"could not download {file.name} from {_URL + file.name}: {error}. Put the "
-            f"file into a folder by hand, and set {_VARIABLE} to that folder."
-        ) from error
-    return pathlib.Path(path)

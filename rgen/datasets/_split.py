@@ -1,4 +1,5 @@
 import math
+from functools import partial
 from typing import Any
 
 import jax
@@ -85,6 +86,54 @@ def distinct(x: Any) -> Floating[Array, "_ 3"]:
 
 
 @typed
+def group_split(
+    key: Key,
+    x: PyTree[ArrayLike],
+    groups: Any,
+    fractions: tuple[float, ...] = (0.8, 0.1, 0.1),
+) -> tuple[PyTree[Array], ...]:
+    """Deals out whole groups of rows, by default to training, validation and test, so
+    that rows that belong together, such as the residues of one protein chain or the
+    events of one day, are never in two parts.
+
+    The fractions count the groups, not the rows: sizes of the parts vary with the key.
+    This does not run inside `jax.jit`.
+
+    **Arguments:**
+
+    - `key`: decides which groups go where. Rows stay in their order.
+    - `x`: points of any manifold, of shape `(n, ...)`, or a pytree of arrays whose
+        leading axes count the rows.
+    - `groups`: the group of each row, of shape `(n,)`: whole numbers or strings.
+    - `fractions`: the share of each part in the groups, positive, with sum 1.
+
+    **Returns:** one array, or pytree, for each fraction. Together they have every row
+    of `x` once.
+
+    **Raises:** a `ValueError` where the fractions are not positive or do not sum to 1,
+    where a part would be empty, where `groups` has another length than `x` or holds a
+    NaN, and where `x` is empty, has arrays of different lengths, or numbers that are
+    not finite.
+    """
+    x, n = _rows("group_split", x)
+    x = jax.tree.map(_check_finite, x)
+    groups = np.asarray(groups)
+    if groups.shape != (n,):
+        raise ValueError(
+            f"group_split: expected `groups` to have shape ({n},), a group for each "
+            f"row of `x`, got shape {groups.shape}. Look at how it was made: "
+            "numpy.ravel(groups) removes axes of length 1."
+        )
+    if groups.dtype.kind == "f" and np.isnan(groups).any():
+        raise ValueError(
+            "group_split: expected `groups` to name a group for each row, but row "
+            f"{np.flatnonzero(np.isnan(groups))[0]} is NaN. Drop these rows, or give "
+            "each a group of its own."
+        )
+    return _deal_groups(key, x, groups, fractions, "groups")
+
+
+@typed
 def cell_split(
     key: Key,
     x: Any,
@@ -92,8 +141,9 @@ def cell_split(
     fractions: tuple[float, ...] = (0.8, 0.1, 0.1),
 ) -> tuple[Floating[Array, "_ 3"], ...]:
     r"""Cuts the sphere into cells and deals out whole cells, with all points in them,
-    by default to training, validation and test. It asks a model to generalise to where
-    it has seen nothing, not to remember.
+    by default to training, validation and test: a
+    [`group_split`][rgen.datasets.group_split] by cells. It asks a model to generalise
+    to where it has seen nothing, not to remember.
 
     The cells are bands of latitude, `cell` degrees high, cut at equal steps of
     longitude, of `cell` degrees divided by the cosine of the latitude at the middle of
@@ -120,10 +170,8 @@ def cell_split(
     if not 0 < cell <= 90:
         raise ValueError(f"expected `cell` in degrees, above 0, up to 90, got {cell}.")
     x = check_points(Sphere(2), x)
-    occupied, index = np.unique(_cells(x, cell), return_inverse=True)
-    order, cuts = _deal(key, len(occupied), fractions, f"cells of {cell} degrees")
-    parts = np.split(np.asarray(order), cuts)
-    return tuple(_take(x, np.isin(index, part)) for part in parts)
+    what = f"cells of {cell} degrees"
+    return _deal_groups(key, x, _cells(x, cell), fractions, what)
 
 
 @typed
@@ -191,7 +239,20 @@ def _deal(
     return jr.permutation(key, n), cuts[:-1].tolist()
 
 
-def _take(x: Floating[Array, "n 3"], rows: np.ndarray) -> Floating[Array, "_ 3"]:
+def _deal_groups(
+    key: Key,
+    x: PyTree[Array],
+    groups: np.ndarray,
+    fractions: tuple[float, ...],
+    what: str,
+) -> tuple[PyTree[Array], ...]:
+    names, index = np.unique(groups, return_inverse=True)
+    order, cuts = _deal(key, len(names), fractions, what)
+    rows = [np.isin(index, part) for part in np.split(np.asarray(order), cuts)]
+    return tuple(jax.tree.map(partial(_take, rows=each), x) for each in rows)
+
+
+def _take(x: Shaped[Array, "n ..."], rows: np.ndarray) -> Shaped[Array, "_ ..."]:
     """`x[rows]`, for which JAX would compile anew for every number of rows."""
     return jnp.asarray(np.asarray(x)[rows])
 
