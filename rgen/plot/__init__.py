@@ -17,11 +17,33 @@ rgen.plot.legend(ax)
 ```
 """
 
-from ._density import color_bar as color_bar, density as density, grid as grid
-from ._lines import coastlines as coastlines, frame as frame
-from ._points import legend as legend, points as points
+from ._angles import corner as corner
+from ._map import (
+    animate as animate,
+    arrows as arrows,
+    coastlines as coastlines,
+    color_bar as color_bar,
+    density as density,
+    frame as frame,
+    grid as grid,
+    legend as legend,
+    points as points,
+    trajectories as trajectories,
+)
 from ._projection import (
     AbstractProjection as AbstractProjection,
+    AbstractSphereProjection as AbstractSphereProjection,
+    AnglePlane as AnglePlane,
     Mollweide as Mollweide,
     Orthographic as Orthographic,
+    Plane as Plane,
+    PoincareDisc as PoincareDisc,
+    SurfaceView as SurfaceView,
 )
+from ._rotations import (
+    color_wheel as color_wheel,
+    euler_histograms as euler_histograms,
+    frames as frames,
+    rotations as rotations,
+)
+from ._training_curve import training_curve as training_curve

@@ -1,0 +1,30 @@
+from typing import TYPE_CHECKING, Any
+
+from ..._typing import typed
+
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+    from matplotlib.legend import Legend
+else:
+    Axes = Legend = Any
+
+
+@typed
+def legend(ax: Axes) -> Legend:
+    """Draws a legend of what has a label, below a map without ticks and above other
+    axes, with dots that are large and opaque enough to tell their colours."""
+    handles, labels = ax.get_legend_handles_labels()
+    # What several calls have drawn alike, such as a line of reference, is there once.
+    unique = dict(zip(labels, handles, strict=True))
+    place = (
+        dict(loc="lower left", bbox_to_anchor=(0, 1), ncols=len(unique))
+        if ax.axison
+        else dict(loc="upper left", bbox_to_anchor=(0, 0))
+    )
+    key = ax.legend(
+        list(unique.values()), list(unique), frameon=False, markerscale=2.5, **place
+    )
+    for handle in filter(None, key.legend_handles):
+        handle.set_alpha(1)
+    return key

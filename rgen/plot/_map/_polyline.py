@@ -1,0 +1,70 @@
+from collections.abc import Sequence
+
+import equinox as eqx
+import jax
+import jax.numpy as jnp
+import numpy as np
+from jaxtyping import Array, Float
+
+from ..._typing import Floating
+from .._projection import AbstractProjection
+from .._projection._base import forward
+
+
+# Half a degree, the longest step between points of a line in their arrays.
+_STEP = np.deg2rad(0.5)
+# For points that are far from each other in their arrays, as those of a path may be.
+_MOST_PIECES = 360
+
+
+def polyline(
+    projection: AbstractProjection, lines: Sequence[Floating[np.ndarray, "_ ..."]]
+) -> Float[np.ndarray, "_ 2"]:
+    """The lines on the map, as one array with a row of NaN wherever the pen is up:
+    between lines, where they are not visible, and where a line leaves the map at one
+    edge and comes back at another."""
+    x, ends = _refine(projection, lines)
+    uv, visible = (np.array(part, copy=True) for part in forward(projection, x))
+    uv[~visible] = np.nan
+    # No map stretches a step to a tenth of its size.
+    jump = np.linalg.norm(np.diff(uv, axis=0), axis=1) > 0.2 * min(projection.semi_axes)
+    jump[ends[:-1]] = True
+    return np.insert(uv.astype(float), np.flatnonzero(jump) + 1, np.nan, axis=0)
+
+
+def _refine(
+    projection: AbstractProjection, lines: Sequence[Floating[np.ndarray, "_ ..."]]
+) -> tuple[Floating[Array, "n ..."], np.ndarray]:
+    """The points of all lines, with more in between so that no step is too long, and
+    the rows of the last points of the lines."""
+    x = np.concatenate(lines)
+    last = np.cumsum([len(line) for line in lines]) - 1
+    step = np.linalg.norm(np.diff(x, axis=0).reshape(len(x) - 1, -1), axis=1)
+    pieces = np.clip(np.ceil(step / _STEP), 1, _MOST_PIECES).astype(int)
+    # From line to line there is nothing to draw.
+    pieces[last[:-1]] = 1
+    start = np.repeat(np.arange(len(pieces)), pieces)
+    first = np.cumsum(pieces) - pieces
+    share = (np.arange(len(start)) - first[start]) / pieces[start]
+    dtype = jnp.result_type(float)
+    between = _between(
+        projection,
+        jnp.asarray(x[start], dtype),
+        jnp.asarray(x[start + 1], dtype),
+        jnp.asarray(share, dtype),
+    )
+    rows = np.append(first, len(start))
+    return jnp.concatenate([between, jnp.asarray(x[-1:], dtype)]), rows[last]
+
+
+@eqx.filter_jit
+def _between(
+    projection: AbstractProjection,
+    x: Floating[Array, "n ..."],
+    y: Floating[Array, "n ..."],
+    share: Floating[Array, " n"],
+) -> Floating[Array, "n ..."]:
+    # Where the share is 0, as between two lines, it is `x` to the last bit.
+    between = jax.vmap(projection.between)(x, y, share)
+    start = jnp.reshape(share == 0, (-1,) + (1,) * (x.ndim - 1))
+    return jnp.where(start, x, between)
