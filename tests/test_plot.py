@@ -10,7 +10,7 @@ import pytest
 
 from rgen import datasets, plot
 from rgen._manifold import Sphere
-from rgen.plot._projection._base import forward, inverse
+from rgen.plot._projection._batch import forward, inverse
 
 
 matplotlib = pytest.importorskip("matplotlib")

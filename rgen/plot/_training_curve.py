@@ -36,6 +36,8 @@ def training_curve(
     **Raises:** a `ValueError` where `losses` is empty or has another shape, and where
     `window` is less than 1.
     """
+    from matplotlib.ticker import LogFormatter
+
     losses = np.asarray(losses, float)
     if losses.ndim != 1 or len(losses) == 0:
         raise ValueError(
@@ -61,6 +63,9 @@ def training_curve(
     (line,) = ax.plot(steps, means, linewidth=1.4, label=label, **style)
     if np.all(losses[finite] > 0):
         ax.set_yscale("log")
+        # Numbers as they are, not as powers of ten.
+        ax.yaxis.set_major_formatter(LogFormatter())
+        ax.yaxis.set_minor_formatter(LogFormatter())
     ax.spines[["top", "right"]].set_visible(False)
     ax.set_xlabel("step")
     ax.set_ylabel("loss")

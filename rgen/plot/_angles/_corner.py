@@ -6,6 +6,7 @@ from jaxtyping import Float
 
 from ..._check import as_array, check_points
 from ..._manifold import Torus
+from ..._manifold._torus import wrap
 from ..._typing import typed
 from .._map import frame
 from .._projection import AnglePlane
@@ -22,7 +23,7 @@ else:
 # The parts of the sample that the regions hold.
 _SHARES = [0.9, 0.5]
 # The width of the smoothing of one point, in degrees; that of n is n^(-1/6) times it.
-_WIDTH = 25.0
+_WIDTH = 40.0
 
 
 @typed
@@ -38,7 +39,7 @@ def corner(
 
     A pair is shown by the regions of highest density that hold 50 % and 90 % of the
     sample. The density is a histogram with bins of 5 degrees, smoothed on the torus by
-    a normal distribution with the standard deviation $25\, n^{-1/6}$ degrees.
+    a normal distribution with the standard deviation $40\, n^{-1/6}$ degrees.
 
     Several samples are compared by several calls:
 
@@ -63,7 +64,7 @@ def corner(
     x = as_array(x)
     dim = x.shape[-1] if x.ndim == 2 else 1
     torus = Torus(max(dim, 1))
-    degrees = np.rad2deg(np.asarray(torus.project(check_points(torus, x))), dtype=float)
+    degrees = np.rad2deg(np.asarray(wrap(check_points(torus, x)), float))
     names = names or [rf"$\theta_{{{i + 1}}}$" for i in range(dim)]
     _check_fit(axes, dim, names)
     for i, j in zip(*np.triu_indices(dim, 1), strict=True):
@@ -99,10 +100,10 @@ def _label(axes: np.ndarray, i: int, name: str) -> None:
     """Ticks and names at the left and at the bottom alone."""
     last = len(axes) - 1
     for ax in axes[i:, i]:
-        ax.set_xticks([-180, 0, 180])
+        ax.set_xticks([-90, 0, 90])
         ax.tick_params(labelbottom=ax is axes[last, i])
     for ax in axes[i, :i]:
-        ax.set_yticks([-180, 0, 180])
+        ax.set_yticks([-90, 0, 90])
         ax.tick_params(labelleft=ax is axes[i, 0])
     axes[last, i].set_xlabel(name)
     if i > 0:

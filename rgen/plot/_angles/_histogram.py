@@ -3,7 +3,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from jaxtyping import Float
 
-from .._style import POINT_LAYER, draw_paper
+from .._style import DENSITY_LAYER, POINT_LAYER, draw_paper
 
 
 if TYPE_CHECKING:
@@ -33,7 +33,15 @@ def draw_histogram(
     ax.set_xlim(low, high)
     ax.tick_params(length=2, labelsize="small")
     heights = np.append(heights, heights[-1])
-    ax.fill_between(edges, heights, step="post", color=color, alpha=0.15, linewidth=0)
+    ax.fill_between(
+        edges,
+        heights,
+        step="post",
+        color=color,
+        alpha=0.15,
+        linewidth=0,
+        zorder=DENSITY_LAYER,
+    )
     (line,) = ax.step(
         edges,
         heights,
@@ -43,5 +51,7 @@ def draw_histogram(
         label=label,
         zorder=POINT_LAYER,
     )
-    ax.set_ylim(bottom=0)
+    # Autoscaling goes on with the next sample, but not below zero.
+    line.sticky_edges.y.append(0)
+    ax.autoscale_view(scalex=False)
     return line

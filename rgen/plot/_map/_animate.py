@@ -4,7 +4,7 @@ import numpy as np
 
 from ..._typing import typed
 from .._projection import AbstractProjection
-from .._projection._base import forward
+from .._projection._batch import forward
 from .._style import RED
 from ._paths import check_paths
 from ._points import points
@@ -23,8 +23,8 @@ def animate(
     projection: AbstractProjection,
     xs: Any,
     color: str = RED,
-    size: float = 3.0,
-    alpha: float = 0.4,
+    size: float = 4.0,
+    alpha: float = 0.6,
 ) -> FuncAnimation:
     """Animates points that move, such as those of a sampler: one frame a step, over
     what is drawn on the axes already.
@@ -50,7 +50,7 @@ def animate(
 
     xs = check_paths(projection.manifold, xs)
     n, steps, *shape = xs.shape
-    flat, visible = map(np.asarray, forward(projection, xs.reshape(-1, *shape)))
+    flat, visible = forward(projection, xs.reshape(-1, *shape))
     places = np.where(visible[:, None], flat, np.nan).reshape(n, steps, 2)
     dots = points(ax, projection, xs[:, 0], color, size=size, alpha=alpha)
 

@@ -1,13 +1,12 @@
 from typing import TYPE_CHECKING, Any
 
-import equinox as eqx
 import jax
 import numpy as np
-from jaxtyping import Array, Bool
 
 from ..._check import check_points
-from ..._typing import Floating, typed
+from ..._typing import typed
 from .._projection import AbstractProjection
+from .._projection._batch import over_points
 from .._style import INK, POINT_LAYER
 
 
@@ -43,24 +42,15 @@ def arrows(
             f"expected `v` to have one tangent vector at each point, of shape {x.shape}"
             f" as `x`, got shape {v.shape}. For a field of points write jax.vmap(f)(x)."
         )
-    uv, visible, velocity = map(np.asarray, _push(projection, x, v))
+    push = lambda x, v: jax.jvp(projection.forward, (x,), (v,), has_aux=True)
+    uv, velocity, visible = over_points(push, x, v)
     shown = visible & np.isfinite(velocity).all(1)
     return ax.quiver(
         *uv[shown].T,
         *velocity[shown].T,
         color=color,
         angles="xy",
-        width=0.003,
+        units="inches",
+        width=0.012,
         zorder=POINT_LAYER,
     )
-
-
-@eqx.filter_jit
-def _push(
-    projection: AbstractProjection, x: Floating[Array, "n ..."], v: Any
-) -> tuple[Floating[Array, "n 2"], Bool[Array, " n"], Floating[Array, "n 2"]]:
-    def push(x: Floating[Array, "..."], v: Floating[Array, "..."]) -> tuple:
-        uv, velocity, visible = jax.jvp(projection.forward, (x,), (v,), has_aux=True)
-        return uv, visible, velocity
-
-    return jax.vmap(push)(x, v)

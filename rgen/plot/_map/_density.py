@@ -7,7 +7,7 @@ from jaxtyping import Array
 
 from ..._typing import Floating, typed
 from .._projection import AbstractProjection
-from .._projection._base import inverse
+from .._projection._batch import inverse
 from .._projection._pixels import pixels_of
 from .._style import DENSITY_LAYER, POINT_LAYER, RED, clip_to
 
@@ -36,7 +36,7 @@ def grid(projection: AbstractProjection, pixels: int = 200) -> Floating[Array, "
     - `pixels`: its height in pixels, at least 1.
     """
     uv, inside = pixels_of(projection, pixels)
-    return inverse(projection, jnp.asarray(uv[inside], jnp.result_type(float)))
+    return jnp.asarray(inverse(projection, uv[inside].astype(jnp.result_type(float))))
 
 
 @typed

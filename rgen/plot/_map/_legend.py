@@ -23,7 +23,13 @@ def legend(ax: Axes) -> Legend:
         else dict(loc="upper left", bbox_to_anchor=(0, 0))
     )
     key = ax.legend(
-        list(unique.values()), list(unique), frameon=False, markerscale=2.5, **place
+        list(unique.values()),
+        list(unique),
+        frameon=False,
+        markerscale=2.5,
+        handlelength=1.2,
+        handletextpad=0.5,
+        **place,
     )
     for handle in filter(None, key.legend_handles):
         handle.set_alpha(1)

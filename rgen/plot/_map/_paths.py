@@ -15,8 +15,8 @@ def check_paths(manifold: AbstractManifold, xs: Any) -> Floating[Array, "n steps
         wanted = ", ".join(map(str, ("n", "steps", *shape)))
         raise ValueError(
             f"expected `xs` to hold paths on {manifold}, of shape ({wanted}), got "
-            f"shape {xs.shape}. The first axis counts the paths, and the second the times: "
-            "one path alone is xs[None]."
+            f"shape {xs.shape}. The first axis counts the paths, and the second the "
+            "times: one path alone is xs[None]."
         )
     points = check_points(manifold, xs.reshape(-1, *shape))
     return points.reshape(xs.shape)

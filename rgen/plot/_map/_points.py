@@ -1,11 +1,9 @@
 from typing import TYPE_CHECKING, Any
 
-import numpy as np
-
 from ..._check import check_points
 from ..._typing import typed
 from .._projection import AbstractProjection
-from .._projection._base import forward
+from .._projection._batch import forward
 from .._style import POINT_LAYER, RED
 
 
@@ -23,8 +21,8 @@ def points(
     x: Any,
     color: str = RED,
     label: str | None = None,
-    size: float = 3.0,
-    alpha: float = 0.4,
+    size: float = 4.0,
+    alpha: float = 0.6,
 ) -> PathCollection:
     """Draws points as small translucent dots. Those that are not visible, such
     as on the far side of a globe, are left out.
@@ -40,7 +38,7 @@ def points(
     **Raises:** the `ValueError`s of [`check_points`][rgen.check_points].
     """
     uv, visible = forward(projection, check_points(projection.manifold, x))
-    u, v = np.asarray(uv)[np.asarray(visible)].T
+    u, v = uv[visible].T
     return ax.scatter(
         u,
         v,

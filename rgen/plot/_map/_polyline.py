@@ -1,14 +1,12 @@
 from collections.abc import Sequence
 
-import equinox as eqx
-import jax
 import jax.numpy as jnp
 import numpy as np
-from jaxtyping import Array, Float
+from jaxtyping import Float
 
 from ..._typing import Floating
 from .._projection import AbstractProjection
-from .._projection._base import forward
+from .._projection._batch import forward, over_points
 
 
 # Half a degree, the longest step between points of a line in their arrays.
@@ -24,17 +22,17 @@ def polyline(
     between lines, where they are not visible, and where a line leaves the map at one
     edge and comes back at another."""
     x, ends = _refine(projection, lines)
-    uv, visible = (np.array(part, copy=True) for part in forward(projection, x))
-    uv[~visible] = np.nan
+    uv, visible = forward(projection, x)
+    uv = np.where(visible[:, None], uv.astype(float), np.nan)
     # No map stretches a step to a tenth of its size.
     jump = np.linalg.norm(np.diff(uv, axis=0), axis=1) > 0.2 * min(projection.semi_axes)
     jump[ends[:-1]] = True
-    return np.insert(uv.astype(float), np.flatnonzero(jump) + 1, np.nan, axis=0)
+    return np.insert(uv, np.flatnonzero(jump) + 1, np.nan, axis=0)
 
 
 def _refine(
     projection: AbstractProjection, lines: Sequence[Floating[np.ndarray, "_ ..."]]
-) -> tuple[Floating[Array, "n ..."], np.ndarray]:
+) -> tuple[Floating[np.ndarray, "n ..."], np.ndarray]:
     """The points of all lines, with more in between so that no step is too long, and
     the rows of the last points of the lines."""
     x = np.concatenate(lines)
@@ -47,24 +45,9 @@ def _refine(
     first = np.cumsum(pieces) - pieces
     share = (np.arange(len(start)) - first[start]) / pieces[start]
     dtype = jnp.result_type(float)
-    between = _between(
-        projection,
-        jnp.asarray(x[start], dtype),
-        jnp.asarray(x[start + 1], dtype),
-        jnp.asarray(share, dtype),
-    )
+    x, share = x.astype(dtype), share.astype(dtype)
+    fine = over_points(projection.between, x[start], x[start + 1], share)
+    # From line to line, and at the points themselves, nothing is rounded.
+    fine[share == 0] = x[start[share == 0]]
     rows = np.append(first, len(start))
-    return jnp.concatenate([between, jnp.asarray(x[-1:], dtype)]), rows[last]
-
-
-@eqx.filter_jit
-def _between(
-    projection: AbstractProjection,
-    x: Floating[Array, "n ..."],
-    y: Floating[Array, "n ..."],
-    share: Floating[Array, " n"],
-) -> Floating[Array, "n ..."]:
-    # Where the share is 0, as between two lines, it is `x` to the last bit.
-    between = jax.vmap(projection.between)(x, y, share)
-    start = jnp.reshape(share == 0, (-1,) + (1,) * (x.ndim - 1))
-    return jnp.where(start, x, between)
+    return np.concatenate([fine, x[-1:]]), rows[last]

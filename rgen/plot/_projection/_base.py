@@ -2,10 +2,9 @@ import abc
 from typing import TYPE_CHECKING, Any
 
 import equinox as eqx
-import jax
 import jax.numpy as jnp
 import numpy as np
-from jaxtyping import Array, Bool, Float
+from jaxtyping import Array, Float
 
 from ..._manifold import AbstractManifold
 from ..._numerics import safe_sqrt
@@ -16,10 +15,6 @@ if TYPE_CHECKING:
     from matplotlib.axes import Axes
 else:
     Axes = Any
-
-
-# Points that are mapped at once: a surface searches a line of sight for each.
-_CHUNK = 8192
 
 
 class AbstractProjection(eqx.Module):
@@ -73,27 +68,6 @@ class AbstractProjection(eqx.Module):
     def between(self, x: Point, y: Point, share: Scalar) -> Point:
         """The point at `share`, from 0 to 1, of the way from `x` to `y`."""
         return self.manifold.exp(x, share * self.manifold.log(x, y))
-
-
-@eqx.filter_jit
-def forward(
-    projection: AbstractProjection, x: Floating[Array, "n ..."]
-) -> tuple[Floating[Array, "n 2"], Bool[Array, " n"]]:
-    return jax.lax.map(projection.forward, x, batch_size=_CHUNK)
-
-
-@eqx.filter_jit
-def inverse(
-    projection: AbstractProjection, uv: Floating[Array, "n 2"]
-) -> Floating[Array, "n ..."]:
-    return jax.lax.map(projection.inverse, uv, batch_size=_CHUNK)
-
-
-@eqx.filter_jit
-def contains(
-    projection: AbstractProjection, uv: Floating[Array, "n 2"]
-) -> Bool[Array, " n"]:
-    return jax.lax.map(projection.contains, uv, batch_size=_CHUNK)
 
 
 def clamp(

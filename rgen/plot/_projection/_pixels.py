@@ -4,7 +4,8 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Bool, Float
 
-from ._base import AbstractProjection, contains
+from ._base import AbstractProjection
+from ._batch import contains
 
 
 @functools.lru_cache(maxsize=16)
@@ -22,8 +23,8 @@ def pixels_of(
     centres = lambda half, n: (np.arange(n) + 0.5) * 2 * half / n - half
     u, v = np.meshgrid(centres(a, round(pixels * a / b)), centres(b, pixels))
     uv = np.stack([u, v], -1)
-    flat = jnp.asarray(uv.reshape(-1, 2), jnp.result_type(float))
-    inside = np.asarray(contains(projection, flat)).reshape(u.shape)
+    flat = uv.reshape(-1, 2).astype(jnp.result_type(float))
+    inside = contains(projection, flat).reshape(u.shape)
     return uv, _grown(_grown(inside))
 
 

@@ -10,7 +10,8 @@ from jaxtyping import Array, Float
 from ..._manifold import AbstractLevelSet
 from ..._typing import BoolScalar, Floating, Scalar, typed
 from .._style import SHADE_LAYER, clip_to
-from ._base import AbstractProjection, inverse
+from ._base import AbstractProjection
+from ._batch import inverse, over_points
 from ._pixels import pixels_of
 from ._view_axes import view_axes
 
@@ -26,7 +27,7 @@ _PIECES = 128
 _PIXELS = 240
 # From the left, from above and from behind the viewer.
 _LIGHT = np.array([-0.4, 0.5, 0.77])
-_DARKEST = 0.5
+_DARKEST = 0.45
 
 
 class SurfaceView(AbstractProjection):
@@ -83,12 +84,13 @@ class SurfaceView(AbstractProjection):
         inside = heights <= 0
         first = jnp.argmax(inside)
         met = self._bisect(sight[first - 1], sight[first])
-        # The line of sight misses the surface by a pixel or two: the nearest point.
+        # A line of sight that misses the surface by a pixel or two has a point near it.
         missed = sight[jnp.argmin(heights)]
-        return self.manifold.project(jnp.where(jnp.any(inside), met, missed))
+        # Not `project`, which takes many times as long to compile.
+        return self.manifold._land(jnp.where(jnp.any(inside), met, missed))
 
     def contains(self, uv: Floating[Array, "2"]) -> BoolScalar:
-        return jnp.min(self._sight(uv)[1]) <= 0
+        return self._lowest(uv) <= 0
 
     def outline(self) -> list[Float[np.ndarray, "_ 2"]]:
         """The silhouette."""
@@ -136,6 +138,14 @@ class SurfaceView(AbstractProjection):
         points = uv @ axes[:2] + depths[:, None] * axes[2]
         return points, jax.vmap(self._height)(points)
 
+    def _lowest(self, uv: Floating[Array, "2"]) -> Scalar:
+        return jnp.min(self._sight(uv)[1])
+
+    def _normal(self, x: Floating[Array, "3"]) -> Floating[Array, "3"]:
+        """The unit normal: to the right, up and towards the viewer."""
+        slope = self._axes(x.dtype) @ jax.grad(self._height)(x)
+        return slope / jnp.linalg.norm(slope)
+
     def _bisect(
         self, outside: Floating[Array, "3"], inside: Floating[Array, "3"]
     ) -> Floating[Array, "3"]:
@@ -153,17 +163,12 @@ class SurfaceView(AbstractProjection):
 def _silhouette(view: SurfaceView) -> list[Float[np.ndarray, "_ 2"]]:
     from contourpy import contour_generator
 
-    @eqx.filter_jit
-    def lowest(uv: Floating[Array, "n 2"]) -> Floating[Array, " n"]:
-        low = lambda uv: jnp.min(view._sight(uv)[1])
-        return jax.lax.map(low, uv, batch_size=4096)
-
     # One pixel more on every side than the ball, so that all lines are closed.
     step = 2.0 * view.manifold.radius / _PIXELS
     ends = view.manifold.radius + step
     axis = np.linspace(-ends, ends, _PIXELS + 3)
     uv = np.stack(np.meshgrid(axis, axis), -1).reshape(-1, 2)
-    height = np.asarray(lowest(jnp.asarray(uv, jnp.result_type(float))))
+    height = over_points(view._lowest, uv.astype(jnp.result_type(float)))
     contours = contour_generator(axis, axis, height.reshape(len(axis), -1))
     return list(contours.lines(0.0))
 
@@ -172,16 +177,8 @@ def _silhouette(view: SurfaceView) -> list[Float[np.ndarray, "_ 2"]]:
 def _shading(view: SurfaceView) -> Float[np.ndarray, "n n 4"]:
     """Black, the more opaque the less light falls on a pixel."""
     uv, inside = pixels_of(view, _PIXELS)
-    x = inverse(view, jnp.asarray(uv[inside], jnp.result_type(float)))
-    normals = np.asarray(_normals(view, x))
-    bright = np.maximum(normals @ (_LIGHT / np.linalg.norm(_LIGHT)), 0)
+    x = inverse(view, uv[inside].astype(jnp.result_type(float)))
+    light = over_points(view._normal, x) @ (_LIGHT / np.linalg.norm(_LIGHT))
     black = np.zeros((*inside.shape, 4))
-    black[inside, 3] = _DARKEST * (1 - bright)
+    black[inside, 3] = _DARKEST * (1 - np.maximum(light, 0))
     return black
-
-
-@eqx.filter_jit
-def _normals(view: SurfaceView, x: Floating[Array, "n 3"]) -> Floating[Array, "n 3"]:
-    """The unit normals, to the right, up and towards the viewer."""
-    slopes = jax.vmap(jax.grad(view._height))(x) @ view._axes(x.dtype).T
-    return slopes / jnp.linalg.norm(slopes, axis=1, keepdims=True)

@@ -41,7 +41,7 @@ def cyclic_colors() -> ListedColormap:
 def color_wheel(ax: Axes) -> Axes:
     """Draws the colours of the tilt of [`rotations`][rgen.plot.rotations] as a wheel in
     the lower right corner of the map, and returns the axes of the wheel."""
-    wheel = ax.inset_axes((0.87, 0.0, 0.13, 0.2), projection="polar")
+    wheel = ax.inset_axes((0.91, -0.04, 0.1, 0.2), projection="polar")
     angle = np.deg2rad(np.linspace(-180, 180, 361))
     colors = np.rad2deg(angle[:-1])[None]
     wheel.pcolormesh(

@@ -5,7 +5,7 @@ import numpy as np
 from ..._check import check_floating, check_points
 from ..._manifold import SpecialOrthogonal
 from ..._typing import typed
-from .._style import BLUE, GREEN, RED
+from .._style import BLUE, GREEN, PAPER, RED
 
 
 if TYPE_CHECKING:
@@ -44,5 +44,7 @@ def frames(
         blank = np.full_like(axis, np.nan)
         pieces = np.stack([origins, origins + length * axis, blank], 1).reshape(-1, 3)
         lines += ax.plot(*pieces.T, color=color, linewidth=1.2)
+    for axis in (ax.xaxis, ax.yaxis, ax.zaxis):
+        axis.set_pane_color(PAPER)
     ax.set_aspect("equal")
     return lines

@@ -6,7 +6,7 @@ from ..._check import check_points
 from ..._manifold import SpecialOrthogonal
 from ..._typing import typed
 from .._projection import AbstractSphereProjection
-from .._projection._base import forward
+from .._projection._batch import forward
 from .._style import POINT_LAYER
 from ._color_wheel import cyclic_colors
 
@@ -54,7 +54,7 @@ def rotations(
     **Raises:** the `ValueError`s of [`check_points`][rgen.check_points].
     """
     x = check_points(SpecialOrthogonal(3), x)
-    uv, visible = map(np.asarray, forward(projection, x[:, :, 0]))
+    uv, visible = forward(projection, x[:, :, 0])
     tilt = np.rad2deg(np.arctan2(np.asarray(x[:, 2, 1]), np.asarray(x[:, 2, 2])))
     return ax.scatter(
         *uv[visible].T,
