@@ -36,7 +36,7 @@ def training_curve(
     **Raises:** a `ValueError` where `losses` is empty or has another shape, and where
     `window` is less than 1.
     """
-    from matplotlib.ticker import LogFormatter
+    from matplotlib.ticker import LogLocator, NullFormatter
 
     losses = np.asarray(losses, float)
     if losses.ndim != 1 or len(losses) == 0:
@@ -63,9 +63,10 @@ def training_curve(
     (line,) = ax.plot(steps, means, linewidth=1.4, label=label, **style)
     if np.all(losses[finite] > 0):
         ax.set_yscale("log")
-        # Numbers as they are, not as powers of ten.
-        ax.yaxis.set_major_formatter(LogFormatter())
-        ax.yaxis.set_minor_formatter(LogFormatter())
+        # Most losses stay within a few powers of ten, where these alone say little.
+        ax.yaxis.set_major_locator(LogLocator(subs=(1, 2, 5)))
+        ax.yaxis.set_major_formatter("{x:g}")
+        ax.yaxis.set_minor_formatter(NullFormatter())
     ax.spines[["top", "right"]].set_visible(False)
     ax.set_xlabel("step")
     ax.set_ylabel("loss")

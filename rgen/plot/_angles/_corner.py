@@ -20,8 +20,8 @@ if TYPE_CHECKING:
 else:
     Axes = Line2D = Any
 
-# The parts of the sample that the regions hold.
-_SHARES = [0.9, 0.5]
+# The parts of the sample that the two regions leave out.
+_LEVELS = [0.1, 0.5]
 # The width of the smoothing of one point, in degrees; that of n is n^(-1/6) times it.
 _WIDTH = 40.0
 
@@ -65,7 +65,6 @@ def corner(
     dim = x.shape[-1] if x.ndim == 2 else 1
     torus = Torus(max(dim, 1))
     degrees = np.rad2deg(np.asarray(wrap(check_points(torus, x)), float))
-    names = names or [rf"$\theta_{{{i + 1}}}$" for i in range(dim)]
     _check_fit(axes, dim, names)
     for i, j in zip(*np.triu_indices(dim, 1), strict=True):
         axes[i, j].set_axis_off()
@@ -78,21 +77,22 @@ def corner(
         ax.set_box_aspect(1)
         set_degree_ticks(ax.xaxis)
     for i in range(dim):
-        _label(axes, i, names[i])
+        numbered = axes[-1, i].get_xlabel() or rf"$\theta_{{{i + 1}}}$"
+        _label(axes, i, numbered if names is None else names[i])
     return lines
 
 
-def _check_fit(axes: np.ndarray, dim: int, names: Sequence[str]) -> None:
+def _check_fit(axes: np.ndarray, dim: int, names: Sequence[str] | None) -> None:
     if axes.shape != (dim, dim):
         raise ValueError(
             f"corner: expected `axes` of shape ({dim}, {dim}), a row and a column for "
             f"each angle of `x`, got {axes.shape}. Make them by plt.subplots({dim}, "
             f"{dim}, squeeze=False)."
         )
-    if len(names) != dim:
+    if names is not None and len(names) != dim:
         raise ValueError(
             f"corner: expected `names` to have {dim} entries, one for each angle of "
-            f"`x`, got {len(names)}. Leave it out for numbered ones."
+            f"`x`, got {len(names)}. Leave it out to number them."
         )
 
 
@@ -114,9 +114,11 @@ def _draw_regions(
     ax: Axes, u: Float[np.ndarray, " n"], v: Float[np.ndarray, " n"], color: str
 ) -> None:
     heights = _smooth_histogram(u, v)
-    ordered = np.sort(heights.ravel())[::-1]
-    held = np.cumsum(ordered) / ordered.sum()
-    levels = [ordered[np.searchsorted(held, share)] for share in _SHARES]
+    # What the sample has in its own places (Hyndman 1996).
+    row, column = (np.minimum((w + 180) // BIN, 360 // BIN - 1) for w in (u, v))
+    levels = np.quantile(heights[row.astype(int), column.astype(int)], _LEVELS)
+    # Both are one where all points are in one bin.
+    levels = np.unique(levels)
     # One bin more on every side, so that regions are cut at the edges and not closed.
     centres = np.arange(-180 - BIN / 2, 180 + BIN, BIN)
     around = np.pad(heights.T, 1, mode="wrap")

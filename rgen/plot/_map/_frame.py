@@ -40,5 +40,6 @@ def frame(ax: Axes, projection: AbstractProjection) -> PathPatch:
     paper = PathPatch(compound_path(outline), facecolor=PAPER, edgecolor="none")
     paper.set_zorder(BACKGROUND_LAYER)
     for line in outline:
-        draw_line(ax, line, INK, 0.8, POINT_LAYER + 1)
+        # At the limits of the axes, which would cut it in two along the line.
+        draw_line(ax, line, INK, 0.8, POINT_LAYER + 1).set_clip_on(False)
     return ax.add_patch(paper)

@@ -1,6 +1,7 @@
 from typing import TYPE_CHECKING, Any
 
 from ..._typing import typed
+from .._style import INK, PAPER
 
 
 if TYPE_CHECKING:
@@ -25,7 +26,11 @@ def legend(ax: Axes) -> Legend:
     key = ax.legend(
         list(unique.values()),
         list(unique),
-        frameon=False,
+        # Paper, where the colours are as they are on the map.
+        facecolor=PAPER,
+        framealpha=1,
+        edgecolor="none",
+        labelcolor=INK,
         markerscale=2.5,
         handlelength=1.2,
         handletextpad=0.5,

@@ -87,7 +87,8 @@ class SurfaceView(AbstractProjection):
         # A line of sight that misses the surface by a pixel or two has a point near it.
         missed = sight[jnp.argmin(heights)]
         # Not `project`, which takes many times as long to compile.
-        return self.manifold._land(jnp.where(jnp.any(inside), met, missed))
+        near = jnp.where(jnp.any(inside), met, missed)
+        return self.manifold._land(self.manifold._land(near))
 
     def contains(self, uv: Floating[Array, "2"]) -> BoolScalar:
         return self._lowest(uv) <= 0

@@ -12,7 +12,7 @@ else:
     Axes = ListedColormap = Any
 
 # Lightness and chroma in the OKLCh colour space: of one lightness, no angle stands out.
-_LIGHTNESS, _CHROMA = 0.66, 0.12
+_LIGHTNESS, _CHROMA = 0.7, 0.115
 
 
 def cyclic_colors() -> ListedColormap:
@@ -50,7 +50,7 @@ def color_wheel(ax: Axes) -> Axes:
     wheel.set_ylim(0, 1)
     wheel.set_yticks([])
     wheel.set_xticks(np.deg2rad([0, 90, 180, 270]), ["0°", "90°", "180°", "−90°"])
-    wheel.tick_params(labelsize="x-small", pad=-3)
+    wheel.tick_params(labelsize="x-small", pad=-2)
     wheel.grid(False)
     wheel.spines[:].set_visible(False)
     wheel.patch.set_visible(False)

@@ -22,9 +22,13 @@ def frames(
     """Draws rotations in space, each as where it takes the three axes: red the first,
     green the second and blue the third. Returns three lines, one for each colour.
 
-    Poses, rotations and translations, have positions. A pose that is a point of
-    `rgen.Product` of `rgen.SpecialOrthogonal(3)` and `rgen.Euclidean(3)` is taken
-    apart by its `split`.
+    Poses have positions, too:
+
+    ```python
+    poses = rgen.Product(rgen.SpecialOrthogonal(3), rgen.Euclidean(3))
+    x, positions = jax.vmap(poses.split)(samples)
+    rgen.plot.frames(ax, x, positions)
+    ```
 
     **Arguments:**
 
