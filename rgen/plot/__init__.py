@@ -1,4 +1,15 @@
-"""Maps of the sphere: densities, samples and coastlines on Matplotlib axes.
+"""Pictures of manifolds: densities, samples, paths and fields on Matplotlib axes.
+
+A *projection* maps a manifold of two dimensions to the plane:
+
+| manifold | projection |
+|---|---|
+| `rgen.Sphere(2)`, whole | [`Mollweide`][rgen.plot.Mollweide] |
+| half of it, as a globe | [`Orthographic`][rgen.plot.Orthographic] |
+| `rgen.Torus(2)` | [`AnglePlane`][rgen.plot.AnglePlane] |
+| `rgen.Hyperbolic(2)` | [`PoincareDisc`][rgen.plot.PoincareDisc] |
+| `rgen.Euclidean(2)` | [`Plane`][rgen.plot.Plane] |
+| a surface in space | [`SurfaceView`][rgen.plot.SurfaceView] |
 
 Each function draws one thing on axes that it is given, in one projection, and returns
 the Matplotlib artist, which you can change. Matplotlib comes with
@@ -15,6 +26,18 @@ rgen.plot.points(ax, projection, test, color="gold", label="held out")
 rgen.plot.color_bar(ax, image)
 rgen.plot.legend(ax)
 ```
+
+Other manifolds:
+
+- angles, the points of `rgen.Torus(n)`: [`corner`][rgen.plot.corner];
+- rotations, `rgen.SpecialOrthogonal(3)`: [`rotations`][rgen.plot.rotations],
+  [`euler_histograms`][rgen.plot.euler_histograms] and [`frames`][rgen.plot.frames],
+  which draws poses too;
+- products and powers: take a point apart, and draw each part.
+
+Maps and diagrams have a light paper of their own. On a dark page, draw under
+`plt.style.context("dark_background")`, which makes the text around them light, and save
+with `transparent=True`.
 """
 
 from ._angles import corner as corner

@@ -1,3 +1,4 @@
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -58,9 +59,9 @@ def training_curve(
     means = means / np.maximum(held, 1)
     steps = np.arange(1, len(losses) + 1)
     draw_paper(ax)
-    style = dict(color=color, zorder=POINT_LAYER)
-    ax.plot(steps, np.where(finite, losses, np.nan), linewidth=0.6, alpha=0.3, **style)
-    (line,) = ax.plot(steps, means, linewidth=1.4, label=label, **style)
+    draw = partial(ax.plot, steps, color=color, zorder=POINT_LAYER)
+    draw(np.where(finite, losses, np.nan), linewidth=0.6, alpha=0.3)
+    (line,) = draw(means, linewidth=1.4, label=label)
     if np.all(losses[finite] > 0):
         ax.set_yscale("log")
         # Most losses stay within a few powers of ten, where these alone say little.

@@ -122,7 +122,7 @@ def color_bar(
     - `ax`: the axes to draw below, one or several.
     - `image`: what [`density`][rgen.plot.density] has returned, one or several.
     """
-    images = [image] if hasattr(image, "get_clim") else list(image)
+    images = list(image) if isinstance(image, Sequence) else [image]
     limits = np.array([image.get_clim() for image in images])
     top, span = limits[:, 1].max(), np.diff(limits).max()
     for image in images:

@@ -42,4 +42,5 @@ def frame(ax: Axes, projection: AbstractProjection) -> PathPatch:
     for line in outline:
         # At the limits of the axes, which would cut it in two along the line.
         draw_line(ax, line, INK, 0.8, POINT_LAYER + 1).set_clip_on(False)
-    return ax.add_patch(paper)
+    ax.add_patch(paper)
+    return paper

@@ -18,11 +18,7 @@ def legend(ax: Axes) -> Legend:
     handles, labels = ax.get_legend_handles_labels()
     # What several calls have drawn alike, such as a line of reference, is there once.
     unique = dict(zip(labels, handles, strict=True))
-    place = (
-        dict(loc="lower left", bbox_to_anchor=(0, 1), ncols=len(unique))
-        if ax.axison
-        else dict(loc="upper left", bbox_to_anchor=(0, 0))
-    )
+    above = ax.axison
     key = ax.legend(
         list(unique.values()),
         list(unique),
@@ -34,7 +30,9 @@ def legend(ax: Axes) -> Legend:
         markerscale=2.5,
         handlelength=1.2,
         handletextpad=0.5,
-        **place,
+        loc="lower left" if above else "upper left",
+        bbox_to_anchor=(0, int(above)),
+        ncols=len(unique) if above else 1,
     )
     for handle in filter(None, key.legend_handles):
         handle.set_alpha(1)

@@ -171,7 +171,7 @@ def _silhouette(view: SurfaceView) -> list[Float[np.ndarray, "_ 2"]]:
     uv = np.stack(np.meshgrid(axis, axis), -1).reshape(-1, 2)
     height = over_points(view._lowest, uv.astype(jnp.result_type(float)))
     contours = contour_generator(axis, axis, height.reshape(len(axis), -1))
-    return list(contours.lines(0.0))
+    return [np.asarray(line) for line in contours.lines(0.0)]
 
 
 @functools.lru_cache(maxsize=16)

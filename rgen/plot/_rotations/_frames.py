@@ -49,6 +49,6 @@ def frames(
         pieces = np.stack([origins, origins + length * axis, blank], 1).reshape(-1, 3)
         lines += ax.plot(*pieces.T, color=color, linewidth=1.2)
     for axis in (ax.xaxis, ax.yaxis, ax.zaxis):
-        axis.set_pane_color(PAPER)
+        axis.set_pane_color(PAPER)  # pyright: ignore
     ax.set_aspect("equal")
     return lines
