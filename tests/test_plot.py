@@ -8,10 +8,10 @@ import jax.numpy as jnp
 import jax.random as jr
 import numpy as np
 import pytest
-from surfaces import Ellipsoid, TorusOfRevolution
+from surfaces import AngleTorus, Ellipsoid, TorusOfRevolution
 
 from rgen import datasets, plot
-from rgen._manifold import SpecialOrthogonal, Sphere, Torus
+from rgen._manifold import Euclidean, SpecialOrthogonal, Sphere, Torus
 from rgen.plot._projection._batch import contains, forward, inverse
 from rgen.plot._style import INK, PAPER
 
@@ -27,7 +27,7 @@ _spheres = [
     plot.Orthographic(20, 30.0),
     plot.Orthographic(-50, -90),
 ]
-_flat = [plot.AnglePlane(), plot.Plane(2.5), plot.PoincareDisc()]
+_flat = [plot.AnglePlane(), plot.Coordinates(Euclidean(2), 2.5), plot.PoincareDisc()]
 _views = [
     plot.SurfaceView(TorusOfRevolution(), 20, 35),
     plot.SurfaceView(Ellipsoid(), 20.0, 35.0),
@@ -134,12 +134,31 @@ def test_the_disc_is_conformal():
         np.testing.assert_allclose(gram, expected, atol=1e-12)
 
 
-def test_the_plane_ends():
-    plane = plot.Plane(2.0)
+def test_coordinates_end():
+    plane = plot.Coordinates(Euclidean(2), 2.0)
     _, visible = forward(plane, jnp.array([[1.9, -1.9], [2.1, 0.0], [0.0, -2.1]]))
     np.testing.assert_array_equal(visible, [True, False, False])
     with pytest.raises(ValueError, match="`half_width` to be positive, got 0"):
-        plot.Plane(0.0)
+        plot.Coordinates(Euclidean(2), 0.0)
+    with pytest.raises(ValueError, match=r"points of shape \(2,\).*Sphere.* \(3,\)"):
+        plot.Coordinates(Sphere(2))
+
+
+def test_coordinates_of_a_metric_wrap(ax):
+    chart = plot.Coordinates(AngleTorus(), np.pi)
+    x = jnp.array([[3.0, 0.5], [-3.0, 0.5 + 2 * jnp.pi]])
+    strokes = _strokes(plot.trajectories(ax, chart, x[None]))
+    assert [len(stroke) > 5 for stroke in strokes] == [True, True]
+    assert strokes[0][:, 0].min() >= 3.0 - 1e-6 and strokes[1][:, 0].max() <= -3 + 1e-6
+    np.testing.assert_allclose(np.concatenate(strokes)[:, 1], 0.5, atol=1e-5)
+
+
+@pytest.mark.parametrize("half_width", [1e-3, 1e3])
+def test_lines_are_fine_and_whole_at_every_scale(ax, half_width):
+    plane = plot.Coordinates(Euclidean(2), half_width)
+    x = half_width * jnp.array([[-0.9, -0.9], [0.0, 0.3], [0.9, 0.9]])
+    (stroke,) = _strokes(plot.trajectories(ax, plane, x[None]))
+    assert 200 < len(stroke) < 500
 
 
 def test_a_surface_hides_its_far_side():
@@ -218,6 +237,8 @@ def test_what_a_surface_view_takes():
         plot.SurfaceView(Open())
     with pytest.raises(ValueError, match=r"expected `manifold` .* dimension 1"):
         plot.SurfaceView(Circles())
+    with pytest.raises(TypeError, match=r"`manifold` .* an rgen\.AbstractLevelSet"):
+        plot.SurfaceView(Sphere(2))
 
 
 @eqx.filter_jit
@@ -695,12 +716,12 @@ def test_euler_angles_of_uniform_rotations():
     plt.close(figure)
 
 
-def test_frames():
+def test_triads():
     figure = plt.figure()
     ax = figure.add_subplot(projection="3d")
     x = jax.vmap(SpecialOrthogonal(3).uniform)(jr.split(jr.key(0), 4))
     positions = jr.normal(jr.key(1), (4, 3))
-    lines = plot.frames(ax, x, positions, length=0.5)
+    lines = plot.triads(ax, x, positions, length=0.5)
     assert len(lines) == 3
     for k, line in enumerate(lines):
         pieces = np.stack(line.get_data_3d(), 1).reshape(4, 3, 3)
@@ -708,9 +729,9 @@ def test_frames():
         ends = positions + 0.5 * x[:, :, k]
         np.testing.assert_allclose(pieces[:, 1], ends, rtol=1e-6)
         assert np.all(np.isnan(pieces[:, 2]))
-    assert len(plot.frames(ax, x)) == 3
+    assert len(plot.triads(ax, x)) == 3
     with pytest.raises(ValueError, match=r"positions, of shape \(4, 3\), got shape"):
-        plot.frames(ax, x, positions[:2])
+        plot.triads(ax, x, positions[:2])
     figure.canvas.draw()
     plt.close(figure)
 

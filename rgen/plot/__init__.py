@@ -8,7 +8,7 @@ A *projection* maps a manifold of two dimensions to the plane:
 | half of it, as a globe | [`Orthographic`][rgen.plot.Orthographic] |
 | `rgen.Torus(2)` | [`AnglePlane`][rgen.plot.AnglePlane] |
 | `rgen.Hyperbolic(2)` | [`PoincareDisc`][rgen.plot.PoincareDisc] |
-| `rgen.Euclidean(2)` | [`Plane`][rgen.plot.Plane] |
+| `rgen.Euclidean(2)`, or a metric | [`Coordinates`][rgen.plot.Coordinates] |
 | a surface in space | [`SurfaceView`][rgen.plot.SurfaceView] |
 
 Each function draws one thing on axes that it is given, in one projection, and returns
@@ -31,7 +31,7 @@ Other manifolds:
 
 - angles, the points of `rgen.Torus(n)`: [`corner`][rgen.plot.corner];
 - rotations, `rgen.SpecialOrthogonal(3)`: [`rotations`][rgen.plot.rotations],
-  [`euler_histograms`][rgen.plot.euler_histograms] and [`frames`][rgen.plot.frames],
+  [`euler_histograms`][rgen.plot.euler_histograms] and [`triads`][rgen.plot.triads],
   which draws poses too;
 - products and powers: take a point apart, and draw each part.
 
@@ -57,16 +57,16 @@ from ._projection import (
     AbstractProjection as AbstractProjection,
     AbstractSphereProjection as AbstractSphereProjection,
     AnglePlane as AnglePlane,
+    Coordinates as Coordinates,
     Mollweide as Mollweide,
     Orthographic as Orthographic,
-    Plane as Plane,
     PoincareDisc as PoincareDisc,
     SurfaceView as SurfaceView,
 )
 from ._rotations import (
     color_wheel as color_wheel,
     euler_histograms as euler_histograms,
-    frames as frames,
     rotations as rotations,
+    triads as triads,
 )
 from ._training_curve import training_curve as training_curve

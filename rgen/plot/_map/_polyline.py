@@ -9,7 +9,8 @@ from .._projection import AbstractProjection
 from .._projection._batch import forward, over_points
 
 
-# Half a degree, the longest step between points of a line in their arrays.
+# The longest step between points of a line in their arrays, in units of the projection:
+# half a degree where the unit is a radian.
 _STEP = np.deg2rad(0.5)
 # For points that are far from each other in their arrays, as those of a path may be.
 _MOST_PIECES = 360
@@ -38,7 +39,9 @@ def _refine(
     x = np.concatenate(lines)
     last = np.cumsum([len(line) for line in lines]) - 1
     step = np.linalg.norm(np.diff(x, axis=0).reshape(len(x) - 1, -1), axis=1)
-    pieces = np.clip(np.ceil(step / _STEP), 1, _MOST_PIECES).astype(int)
+    pieces = np.clip(np.ceil(step / projection.unit / _STEP), 1, _MOST_PIECES).astype(
+        int
+    )
     # From line to line there is nothing to draw.
     pieces[last[:-1]] = 1
     start = np.repeat(np.arange(len(pieces)), pieces)

@@ -23,6 +23,7 @@ class AbstractProjection(eqx.Module):
     **Hooks:**
 
     - `manifold`, `semi_axes`, `forward(x)`, `inverse(uv)`: see below.
+    - `unit`: the size of the arrays of points that the map shows (default: 1).
     - `contains(uv)`, `outline()`: the shape of the map (default: an ellipse).
     - `graticule()`: lines that [`frame`][rgen.plot.frame] draws (default: none).
     - `decorate(ax)`: the rest of what it draws, such as ticks (default: no axes).
@@ -39,6 +40,11 @@ class AbstractProjection(eqx.Module):
     @abc.abstractmethod
     def semi_axes(self) -> tuple[float, float]:
         """Half the width and half the height of the map."""
+
+    @property
+    def unit(self) -> float:
+        """The size of the arrays of points: lines have steps of a hundredth of it."""
+        return 1.0
 
     @abc.abstractmethod
     def forward(self, x: Point) -> tuple[Floating[Array, "2"], BoolScalar]:

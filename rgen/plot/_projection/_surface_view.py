@@ -48,23 +48,34 @@ class SurfaceView(AbstractProjection):
     """
 
     manifold: AbstractLevelSet
-    longitude: float = eqx.field(static=True, default=30.0)
-    latitude: float = eqx.field(static=True, default=30.0)
+    longitude: float = eqx.field(static=True)
+    latitude: float = eqx.field(static=True)
 
-    def __check_init__(self):
-        shape, compact = self.manifold.point_shape, self.manifold.compact
-        if shape != (3,) or self.manifold.dim != 2 or not compact:
+    @typed
+    def __init__(
+        self,
+        manifold: AbstractLevelSet,
+        longitude: float = 30.0,
+        latitude: float = 30.0,
+    ):
+        shape, compact = manifold.point_shape, manifold.compact
+        if shape != (3,) or manifold.dim != 2 or not compact:
             raise ValueError(
                 "SurfaceView: expected `manifold` to be a compact surface in space, "
-                f"of dimension 2 and points of shape (3,), got {self.manifold} of "
-                f"dimension {self.manifold.dim} and points of shape {shape}, "
+                f"of dimension 2 and points of shape (3,), got {manifold} of "
+                f"dimension {manifold.dim} and points of shape {shape}, "
                 f"{'compact' if compact else 'not compact'}. Where its points are in "
                 "a ball, give it the property `radius`."
             )
+        self.manifold, self.longitude, self.latitude = manifold, longitude, latitude
 
     @property
     def semi_axes(self) -> tuple[float, float]:
         return self.manifold.radius, self.manifold.radius
+
+    @property
+    def unit(self) -> float:
+        return self.manifold.radius
 
     @typed
     def forward(

@@ -2,5 +2,5 @@
 
 from ._color_wheel import color_wheel as color_wheel
 from ._euler import euler_histograms as euler_histograms
-from ._frames import frames as frames
 from ._rotations import rotations as rotations
+from ._triads import triads as triads

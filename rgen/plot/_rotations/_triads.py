@@ -16,26 +16,26 @@ else:
 
 
 @typed
-def frames(
+def triads(
     ax: Axes3D, x: Any, positions: Any = None, length: float = 1.0
 ) -> list[Line3D]:
-    """Draws rotations in space, each as where it takes the three axes: red the first,
-    green the second and blue the third. Returns three lines, one for each colour.
+    """Draws rotations in space, each as a triad: its three columns, red the first, green
+    the second and blue the third. Returns three lines, one for each colour.
 
     Poses have positions, too:
 
     ```python
     poses = rgen.Product(rgen.SpecialOrthogonal(3), rgen.Euclidean(3))
     x, positions = jax.vmap(poses.split)(samples)
-    rgen.plot.frames(ax, x, positions)
+    rgen.plot.triads(ax, x, positions)
     ```
 
     **Arguments:**
 
     - `ax`: `figure.add_subplot(projection="3d")`.
     - `x`: rotations, points of `rgen.SpecialOrthogonal(3)` of shape `(n, 3, 3)`.
-    - `positions`: the origins of the frames, of shape `(n, 3)` (default: zero for all).
-    - `length`: of the axes of a frame, in units of the positions.
+    - `positions`: the origins of the triads, of shape `(n, 3)` (default: zero for all).
+    - `length`: of the axes of a triad, in units of the positions.
 
     **Raises:** a `ValueError` where `positions` has another shape or is not finite, and
     those of [`check_points`][rgen.check_points].
