@@ -445,14 +445,16 @@ def test_densities_share_one_scale():
     figure, axes = plt.subplots(1, 2)
     plane = plot.AnglePlane()
     x = plot.grid(plane, 10)
-    # The wider span is taken from the highest value.
     low = plot.density(axes[0], plane, x[:, 0], 10, span=9.0)
-    high = plot.density(axes[1], plane, 3 * x[:, 0] + 1, 10, span=5.0)
+    high = plot.density(axes[1], plane, 3 * x[:, 0] + 1, 10, span=9.0)
     top = float(jnp.max(3 * x[:, 0] + 1))
     bar = plot.color_bar(axes, [low, high])
     for image in (low, high):
         assert image.get_clim() == pytest.approx((top - 9, top))
     assert (bar.vmin, bar.vmax) == pytest.approx((top - 9, top))
+    other = plot.density(axes[1], plane, x[:, 0], 10, span=5.0)
+    with pytest.raises(ValueError, match="one span, got spans of 9, 5 nats"):
+        plot.color_bar(axes, [low, other])
     # One alone stays as it is.
     plot.color_bar(axes[0], low)
     assert low.get_clim() == pytest.approx((top - 9, top))

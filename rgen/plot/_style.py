@@ -1,7 +1,7 @@
 """Colours and layers that the functions share, and what is done to axes.
 
 Maps and diagrams have a light paper of their own, so that their colours are the same on
-every page. What is outside of it, labels and legends, has the colours of Matplotlib's
+every page. What is outside of it, ticks and titles, has the colours of Matplotlib's
 style: `dark_background` makes it light.
 """
 

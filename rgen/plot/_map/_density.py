@@ -110,7 +110,7 @@ def color_bar(
 
     ```python
     figure, axes = plt.subplots(1, 2)
-    images = []
+    x, images = rgen.plot.grid(projection), []
     for ax, model in zip(axes, models):
         rgen.plot.frame(ax, projection)
         images.append(rgen.plot.density(ax, projection, rgen.log_prob(model, x)))
@@ -121,12 +121,21 @@ def color_bar(
 
     - `ax`: the axes to draw below, one or several.
     - `image`: what [`density`][rgen.plot.density] has returned, one or several.
+
+    **Raises:** a `ValueError` where the densities have different spans.
     """
     images = list(image) if isinstance(image, Sequence) else [image]
     limits = np.array([image.get_clim() for image in images])
-    top, span = limits[:, 1].max(), np.diff(limits).max()
+    top, spans = limits[:, 1].max(), np.diff(limits)
+    # What is below its own span is cut off: a wider one would show it too dark.
+    if not np.allclose(spans, spans[0]):
+        raise ValueError(
+            "color_bar: expected densities of one span, got spans of "
+            f"{', '.join(f'{span:g}' for span in spans.ravel())} nats. Draw them with "
+            "the same `span`."
+        )
     for image in images:
-        image.set_clim(top - span, top)
+        image.set_clim(top - spans[0, 0], top)
     return images[0].figure.colorbar(
         images[0],
         ax=ax,

@@ -39,9 +39,8 @@ def _refine(
     x = np.concatenate(lines)
     last = np.cumsum([len(line) for line in lines]) - 1
     step = np.linalg.norm(np.diff(x, axis=0).reshape(len(x) - 1, -1), axis=1)
-    pieces = np.clip(np.ceil(step / projection.unit / _STEP), 1, _MOST_PIECES).astype(
-        int
-    )
+    pieces = np.ceil(step / (projection.unit * _STEP))
+    pieces = np.clip(pieces, 1, _MOST_PIECES).astype(int)
     # From line to line there is nothing to draw.
     pieces[last[:-1]] = 1
     start = np.repeat(np.arange(len(pieces)), pieces)

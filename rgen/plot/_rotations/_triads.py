@@ -19,8 +19,8 @@ else:
 def triads(
     ax: Axes3D, x: Any, positions: Any = None, length: float = 1.0
 ) -> list[Line3D]:
-    """Draws rotations in space, each as a triad: its three columns, red the first, green
-    the second and blue the third. Returns three lines, one for each colour.
+    """Draws rotations in space, each as a triad of its columns: red the first, green
+    the second, and blue the third. Returns three lines, one for each colour.
 
     Poses have positions, too:
 
