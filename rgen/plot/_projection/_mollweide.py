@@ -7,10 +7,11 @@ from jaxtyping import Array
 from ... import datasets
 from ..._numerics import safe_sqrt
 from ..._typing import BoolScalar, Floating, typed
-from ._base import AbstractProjection, clamp
+from ._base import clamp
+from ._sphere import AbstractSphereProjection
 
 
-class Mollweide(AbstractProjection):
+class Mollweide(AbstractSphereProjection):
     r"""The whole sphere in an ellipse of semi-axes 2 and 1, with areas in proportion.
 
     The point at longitude $\lambda$ from the middle and latitude $\varphi$ is at

@@ -3,12 +3,13 @@ from typing import TYPE_CHECKING, Any
 
 import jax.numpy as jnp
 import numpy as np
-from jaxtyping import Array, Bool, Float
+from jaxtyping import Array
 
-from .._typing import Floating, typed
-from ._projection import AbstractProjection
-from ._projection._base import inverse
-from ._style import DENSITY_LAYER, POINT_LAYER, outline
+from ..._typing import Floating, typed
+from .._projection import AbstractProjection
+from .._projection._batch import inverse
+from .._projection._pixels import pixels_of
+from .._style import DENSITY_LAYER, POINT_LAYER, RED, clip_to
 
 
 if TYPE_CHECKING:
@@ -22,12 +23,11 @@ else:
 # that equal differences of log-density look equally large.
 _COLORS = ["#faf8f3", "#d2e7e2", "#a9d5d0", "#7ec3bf", "#6aabb2"]
 _COLORS += ["#5693a4", "#437b95", "#306487", "#1f4e79"]
-_MARK = "#d1342f"
 
 
 @typed
-def grid(projection: AbstractProjection, pixels: int = 200) -> Floating[Array, "n 3"]:
-    """The points of the sphere at the pixels of a map, where
+def grid(projection: AbstractProjection, pixels: int = 200) -> Floating[Array, "n ..."]:
+    """The points of the manifold at the pixels of a map, where
     [`density`][rgen.plot.density] takes its values.
 
     **Arguments:**
@@ -35,8 +35,8 @@ def grid(projection: AbstractProjection, pixels: int = 200) -> Floating[Array, "
     - `projection`: the map.
     - `pixels`: its height in pixels, at least 1.
     """
-    uv, inside = _pixels(projection, pixels)
-    return inverse(projection, jnp.asarray(uv[inside], jnp.result_type(float)))
+    uv, inside = pixels_of(projection, pixels)
+    return jnp.asarray(inverse(projection, uv[inside].astype(jnp.result_type(float))))
 
 
 @typed
@@ -64,7 +64,7 @@ def density(
     """
     from matplotlib.colors import LinearSegmentedColormap
 
-    uv, inside = _pixels(projection, pixels)
+    uv, inside = pixels_of(projection, pixels)
     if not span > 0:
         raise ValueError(f"expected `span` in nats to be positive, got {span}.")
     if len(log_prob) != inside.sum():
@@ -94,19 +94,50 @@ def density(
         interpolation="bilinear",
         zorder=DENSITY_LAYER,
     )
-    (border,) = ax.fill(*outline(projection), facecolor="none", edgecolor="none")
-    artist.set_clip_path(border)
+    clip_to(artist, projection.outline())
     if infinite.any():
-        ax.plot(*uv[infinite].T, "x", color=_MARK, markersize=4, zorder=POINT_LAYER)
+        ax.plot(*uv[infinite].T, "x", color=RED, markersize=4, zorder=POINT_LAYER)
     return artist
 
 
 @typed
-def color_bar(ax: Axes | Sequence[Axes], image: AxesImage) -> Colorbar:
+def color_bar(
+    ax: Axes | Sequence[Axes], image: AxesImage | Sequence[AxesImage]
+) -> Colorbar:
     """Draws the scale of a [`density`][rgen.plot.density], in nats, below one map or
-    several."""
-    return image.figure.colorbar(
-        image,
+    several. Densities that are given together get one scale, from the highest value of
+    all downwards:
+
+    ```python
+    figure, axes = plt.subplots(1, 2)
+    x, images = rgen.plot.grid(projection), []
+    for ax, model in zip(axes, models):
+        rgen.plot.frame(ax, projection)
+        images.append(rgen.plot.density(ax, projection, rgen.log_prob(model, x)))
+    rgen.plot.color_bar(axes, images)
+    ```
+
+    **Arguments:**
+
+    - `ax`: the axes to draw below, one or several.
+    - `image`: what [`density`][rgen.plot.density] has returned, one or several.
+
+    **Raises:** a `ValueError` where the densities have different spans.
+    """
+    images = list(image) if isinstance(image, Sequence) else [image]
+    limits = np.array([image.get_clim() for image in images])
+    top, spans = limits[:, 1].max(), np.diff(limits)
+    # What is below its own span is cut off: a wider one would show it too dark.
+    if not np.allclose(spans, spans[0]):
+        raise ValueError(
+            "color_bar: expected densities of one span, got spans of "
+            f"{', '.join(f'{span:g}' for span in spans.ravel())} nats. Draw them with "
+            "the same `span`."
+        )
+    for image in images:
+        image.set_clim(top - spans[0, 0], top)
+    return images[0].figure.colorbar(
+        images[0],
         ax=ax,
         location="bottom",
         label="log-density (nats)",
@@ -115,19 +146,3 @@ def color_bar(ax: Axes | Sequence[Axes], image: AxesImage) -> Colorbar:
         pad=0.03,
         aspect=30,
     )
-
-
-def _pixels(
-    projection: AbstractProjection, pixels: int
-) -> tuple[Float[np.ndarray, "rows columns 2"], Bool[np.ndarray, "rows columns"]]:
-    """The centres of the pixels, and which are on the map or next to it: those fill the
-    rim, where the outline cuts pixels in two."""
-    if pixels < 1:
-        raise ValueError(
-            "expected `pixels`, the height of the map, to be at least 1, got "
-            f"{pixels}. The default is 200."
-        )
-    a, b = projection.semi_axes
-    centres = lambda half, n: (np.arange(n) + 0.5) * 2 * half / n - half
-    u, v = np.meshgrid(centres(a, round(pixels * a / b)), centres(b, pixels))
-    return np.stack([u, v], -1), np.hypot(u / a, v / b) <= 1 + 4 / pixels

@@ -1,0 +1,3 @@
+"""Histograms of angles."""
+
+from ._corner import corner as corner
