@@ -79,6 +79,12 @@ def test_to_degrees_near_a_pole(x64):
     assert jnp.isnan(datasets.to_degrees(jnp.full(3, jnp.nan))[0])
 
 
+def test_to_degrees_takes_lists():
+    np.testing.assert_allclose(datasets.to_degrees([[0, 1, 0], [0, 0, -1]])[0], [90, 0])
+    with pytest.raises(ValueError, match=r"of shape \(\.\.\., 3\), got \(2,\)"):
+        datasets.to_degrees([0.0, 1.0])
+
+
 def test_to_unit_swapped():
     with pytest.raises(ValueError, match=r"1 of 2 .*row 1: 120\.0.*Longitude comes"):
         datasets.to_unit(jnp.array([10.0, 20.0]), jnp.array([-30.0, 120.0]))

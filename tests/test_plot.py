@@ -338,6 +338,13 @@ def test_density_shows_its_values(ax):
     assert np.all(np.diff(values[:, 21][5:]) > 0)
 
 
+def test_density_takes_numpy(ax):
+    projection = plot.Mollweide()
+    values = np.asarray(plot.grid(projection, 20)[:, 2])
+    image = plot.density(ax, projection, values, 20)
+    assert image.get_clim()[1] == pytest.approx(values.max())
+
+
 def test_density_of_another_grid(ax):
     projection = plot.Mollweide()
     values = jnp.zeros(len(plot.grid(projection, 20)))

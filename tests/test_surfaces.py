@@ -326,7 +326,7 @@ def test_volumes_that_would_be_wrong():
         ValueError, match=r"TooFew: .* meets it in 4\. Define crossings"
     ):
         _ = TooFew().log_volume
-    with pytest.raises(ValueError, match=r"Degenerate: .* no points.*derivative"):
+    with pytest.raises(ValueError, match="Degenerate: expected a"):
         _ = Degenerate().log_volume
     with pytest.raises(ValueError, match=r"Wavy: the metric varies too fast"):
         _ = Wavy().log_volume

@@ -9,6 +9,7 @@ import jax.random as jr
 import numpy as np
 from jaxtyping import Array
 
+from .._rejection import rejection_sample
 from .._typing import BoolScalar, Floating, Key, Point, Scalar, Tangent
 from ._base import AbstractManifold
 

@@ -44,7 +44,7 @@ def to_unit(longitude: Any, latitude: Any) -> Floating[Array, "*batch 3"]:
 
 @typed
 def to_degrees(
-    x: Floating[Array | np.ndarray, "*batch 3"],
+    x: Any,
 ) -> tuple[Floating[Array, "*batch"], Floating[Array, "*batch"]]:
     r"""The longitude $\lambda = \mathrm{atan2}(x_2, x_1)$ and the latitude
     $\varphi = \mathrm{atan2}(x_3, \sqrt{x_1^2 + x_2^2})$ of unit vectors, in degrees:
@@ -55,9 +55,16 @@ def to_degrees(
 
     **Arguments:**
 
-    - `x`: unit vectors, along the last axis.
+    - `x`: unit vectors, along the last axis: an array or nested lists.
+
+    **Raises:** a `ValueError` where the last axis is not of length 3.
     """
-    x = jnp.asarray(x)
+    x = jnp.asarray(as_array(x))
+    if x.shape[-1:] != (3,):
+        raise ValueError(
+            "to_degrees: expected `x` to hold unit vectors, of shape (..., 3), got "
+            f"{x.shape}."
+        )
     # At a pole the longitude is constant, which keeps its gradient finite. The cosine
     # of 90 degrees is no zero, but smaller than a rounding error of 1.
     off_pole = jnp.max(jnp.abs(x[..., :2]), axis=-1) > jnp.finfo(x.dtype).eps

@@ -43,7 +43,7 @@ def grid(projection: AbstractProjection, pixels: int = 200) -> Floating[Array, "
 def density(
     ax: Axes,
     projection: AbstractProjection,
-    log_prob: Floating[Array, " n"],
+    log_prob: Floating[Array | np.ndarray, " n"],
     pixels: int = 200,
     span: float = 8.0,
 ) -> AxesImage:
