@@ -284,19 +284,35 @@ def test_the_readme_and_the_index_show_the_same_code():
     assert _code(ROOT / "README.md") == _code(DOCS / "index.md")
 
 
-@pytest.mark.parametrize("page", ["index.md", *slow(["sharp_bits.md"])])
-def test_the_code_on_the_page_runs(page: str):
+# As on the page, but for the time that it takes.
+SHORTENED = {
+    "index.md": [("2_000", "2"), ("4_096", "8")],
+    "getting_started.md": [("4_000", "2"), ("1_000", "8"), ("pixels=120", "pixels=8")],
+}
+LONG_PAGES = ["sharp_bits.md", "how_it_works.md", "extending.md", "coming_from.md"]
+
+
+@pytest.mark.parametrize(
+    "page", ["index.md", *slow(["getting_started.md", *LONG_PAGES])]
+)
+def test_the_code_on_the_page_runs(page: str, tmp_path: pathlib.Path):
     code = _code(DOCS / page)
-    if page == "index.md":
-        # As on the page, but for the time that it takes.
-        for long, short in [("2_000", "2"), ("4_096", "8")]:
-            assert long in code
-            code = code.replace(long, short)
+    for long, short in SHORTENED.get(page, []):
+        assert long in code
+        code = code.replace(long, short)
+    rows = [f"{30 * k % 360 - 180},{(7 * k) % 80},name" for k in range(60)]
+    (tmp_path / "events.csv").write_text("\n".join(["longitude,latitude,name", *rows]))
     run = subprocess.run(
         [sys.executable, "-W", "error", "-c", code],
         # Compiled as a reader would have it.
-        env=os.environ | {"JAX_PLATFORMS": "cpu", "XLA_FLAGS": ""},
-        cwd=ROOT,
+        env=os.environ
+        | {
+            "JAX_PLATFORMS": "cpu",
+            "XLA_FLAGS": "",
+            "MPLBACKEND": "agg",
+            "PYTHONPATH": str(ROOT),
+        },
+        cwd=tmp_path,
         capture_output=True,
         text=True,
     )
