@@ -198,6 +198,15 @@ def test_damping_is_that_of_a_smaller_variance():
     assert jnp.max(jnp.abs(quarter - make()(x, jnp.array(0.04))[waves])) > 0.01
 
 
+def test_a_field_without_random_frequencies():
+    process = PROCESSES["T2"]
+    score = rgen.nn.ScoreField(process, frequencies=0, key=jr.key(0))
+    features = score.field.features
+    x, t = points(process.manifold, 1)[0], jnp.array(0.4)
+    assert features(x, process.schedule.variance(t)).shape == (features.out_size,)
+    assert jnp.all(jnp.isfinite(score(x, t)))
+
+
 # Parameters as data
 
 

@@ -35,7 +35,8 @@ class FourierFeatures(eqx.Module):
     - `manifold`: the manifold.
     - `v_min`, `v_max`: the smallest and the largest variance, or tuples with one for
         each factor of a product.
-    - `size`: the number of frequencies.
+    - `size`: the number of frequencies. In many dimensions random ones are of little
+        use, and 0 leaves them out.
     - `max_frequency`: the largest scale. Features of size $1/w$ in the units of
         $\phi$ are resolved; `1 / sqrt(v_min)` is the finest that the noise leaves.
     - `damping`: the number $c$. Between clumps of data that are far apart, the score
@@ -59,9 +60,9 @@ class FourierFeatures(eqx.Module):
                 "FourierFeatures: expected 0 < `v_min` < `v_max`, both finite, got "
                 f"v_min={self.v_min} and v_max={self.v_max}."
             )
-        if self.size < 1 or not 1 <= self.max_frequency < math.inf:
+        if self.size < 0 or not 1 <= self.max_frequency < math.inf:
             raise ValueError(
-                "FourierFeatures: expected `size` of at least 1 and a finite "
+                "FourierFeatures: expected `size` of at least 0 and a finite "
                 f"`max_frequency` of at least 1, got {self.size} and "
                 f"{self.max_frequency}."
             )
