@@ -28,7 +28,7 @@ import jax.numpy as jnp
 import jax.random as jr
 import matplotlib.pyplot as plt
 import optax
-from tqdm import tqdm
+from tqdm.auto import tqdm
 
 import rgen
 
@@ -154,22 +154,35 @@ samples = rgen.sample(model, sample_key, len(test))
 # %%
 plot = rgen.plot
 world = plot.Mollweide()
-grid = plot.grid(world, pixels=80)
+grid = plot.grid(world, pixels=120)
 
 figure = plt.figure(figsize=(11, 9.5), layout="constrained")
-axes = figure.subplot_mosaic([["density"] * 2, ["samples", "held out"]])
+axes = figure.subplot_mosaic([["density"] * 2, ["samples", "places held out"]])
 plot.frame(axes["density"], world)
+axes["density"].set_title("Density of the model, on a scale of 8 nats")
 log_density = rgen.log_prob(model, grid, progress=partial(tqdm, desc="density"))
-image = plot.density(axes["density"], world, log_density, pixels=80)
+image = plot.density(axes["density"], world, log_density, pixels=120)
 plot.coastlines(axes["density"], world)
 plot.color_bar(axes["density"], image)
 
 globe = plot.Orthographic(longitude=20.0, latitude=25.0)
-shown = {"samples": (samples, "#d1342f"), "held out": (test, "#1f4e79")}
+shown = {"samples": (samples, "#d1342f"), "places held out": (test, "#1f4e79")}
 for name, (points, color) in shown.items():
     plot.frame(axes[name], globe)
     plot.coastlines(axes[name], globe)
-    plot.points(axes[name], globe, points, color, label=name)
-    plot.legend(axes[name])
+    plot.points(axes[name], globe, points, color)
+    axes[name].set_title(f"{len(points):,} {name}")
 figure.savefig(outputs / "globe.png", dpi=150)
 print(f"picture: {outputs / 'globe.png'}")
+plt.show()
+
+# %% [markdown]
+# ## What to change first
+#
+# - **The data.** `rgen.datasets.flood()`, or a file of your own through
+#   `rgen.datasets.to_unit(longitude, latitude)`.
+# - **The detail.** `min_variance` is the noise level, 64 km. With a smaller one raise
+#   `max_frequency` to about `1 / sqrt(min_variance)`.
+# - **The time.** Half the `steps` give nearly the same picture and a worse likelihood.
+# - **The sampler.** `rgen.ScoreModel(score, process, rgen.ProbabilityFlow())` samples
+#   by the ODE.

@@ -90,8 +90,9 @@ def to_space(x):
 #
 # `rgen.testing.check_manifold` tests some forty identities at random points: geodesics
 # keep their speed, the connection is metric, divergences are those along geodesics,
-# samples of `uniform` are uniform. A mistake in your equation or metric shows here, not
-# in a model that is slightly wrong. What you did not define is skipped, with the reason.
+# samples of `uniform` are uniform. A mistake in your equation or metric shows here,
+# not in a model that is slightly wrong. What you did not define is skipped, with the
+# reason.
 
 # %%
 for manifold in (torus, angles):
@@ -133,6 +134,8 @@ plot.trajectories(axes[0], view, geodesics)
 axes[0].set_title("Three geodesics from one point")
 plot.points(axes[1], view, uniform, color=BLUE)
 axes[1].set_title("1,500 uniform points")
+plt.show()
+
 # %% [markdown]
 # ## Data with a known density
 #
@@ -245,6 +248,7 @@ plot.points(axes[1], view, test, color=BLUE, label="held out")
 plot.points(axes[1], view, samples, color=RED, label="samples")
 plot.legend(axes[1])
 axes[1].set_title("Samples")
+plt.show()
 
 # %% [markdown]
 # ## What to change first

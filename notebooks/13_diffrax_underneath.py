@@ -74,6 +74,8 @@ plot.frame(ax, globe)
 plot.coastlines(ax, globe)
 plot.trajectories(ax, globe, walks)
 ax.set_title("Five paths of the noising process")
+plt.show()
+
 # %% [markdown]
 # ## Dense output
 #
@@ -216,6 +218,7 @@ plot.trajectories(axes[0], globe, paths[:12])
 axes[0].set_title("Twelve paths of the reverse process")
 plot.points(axes[1], globe, paths[:, -1], color=RED)
 axes[1].set_title("Where 1,500 of them end")
+plt.show()
 
 # %% [markdown]
 # ## A solver of your own
@@ -291,6 +294,7 @@ ax.set_xlabel("steps")
 ax.set_ylabel("median distance from the solution (radians)")
 ax.set_title("Two solvers of the probability flow")
 ax.legend()
+plt.show()
 
 # %% [markdown]
 # ## What to change first

@@ -344,8 +344,8 @@ def test_networks_of_no_size():
     for size in ({"depth": 0}, {"width": -1}):
         with pytest.raises(ValueError, match="`width` and `depth` of at least 1"):
             make(**size)
-    for size in ({"frequencies": 0}, {"max_frequency": math.nan}):
-        with pytest.raises(ValueError, match="`size` of at least 1 and a finite"):
+    for size in ({"frequencies": -1}, {"max_frequency": math.nan}):
+        with pytest.raises(ValueError, match="`size` of at least 0 and a finite"):
             make(**size)
     with pytest.raises(ValueError, match="0 < `v_min` < `v_max`"):
         rgen.nn.NeuralField(S2, 1.0, 1.0, key=KEY)
