@@ -4,6 +4,7 @@ import ast
 import functools
 import html.parser
 import importlib
+import importlib.util
 import inspect
 import json
 import os
@@ -15,6 +16,7 @@ import sys
 import textwrap
 import types
 
+import nbformat
 import pytest
 from helpers import slow
 
@@ -282,6 +284,47 @@ def _code(page: pathlib.Path) -> str:
 
 def test_the_readme_and_the_index_show_the_same_code():
     assert _code(ROOT / "README.md") == _code(DOCS / "index.md")
+
+
+def test_the_numbers_of_the_readme_are_on_the_page_of_results():
+    table = (ROOT / "README.md").read_text("utf-8").partition("## Results")[2]
+    numbers = re.findall(r"-?\d+\.\d+ ± \d+\.\d+", table.partition("\n## ")[0])
+    results = (DOCS / "results.md").read_text("utf-8")
+    assert len(numbers) >= 6
+    assert [number for number in numbers if number not in results] == []
+
+
+# Notebooks, whose outputs are those of their last run
+
+
+def _notebooks() -> types.ModuleType:
+    path = ROOT / "scripts" / "notebooks.py"
+    spec = importlib.util.spec_from_file_location("notebooks", path)
+    assert spec is not None and spec.loader is not None
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    return module
+
+
+SOURCES = sorted((ROOT / "notebooks").glob("[0-9]*.py"))
+
+
+@pytest.mark.parametrize("source", SOURCES, ids=lambda path: path.stem)
+def test_a_notebook_has_the_cells_of_its_source(source: pathlib.Path):
+    assert _notebooks().differences(source) == []
+
+
+def test_a_notebook_of_another_source_is_found(tmp_path: pathlib.Path):
+    notebooks, source = _notebooks(), tmp_path / "01_a.py"
+    source.write_text("# %% [markdown]\n# # A\n\n# %%\n1 + 1\n")
+    assert notebooks.differences(source) == ["01_a.ipynb is missing"]
+    notebook, _ = notebooks.run(source)
+    nbformat.write(notebook, source.with_suffix(".ipynb"))
+    assert notebooks.differences(source) == []
+    assert notebook.cells[1].outputs[0].data["text/plain"] == "2"
+    source.write_text("# %% [markdown]\n# # A\n\n# %%\n1 + 2\n")
+    (wrong,) = notebooks.differences(source)
+    assert "does not have the cells of 01_a.py" in wrong
 
 
 # As on the page, but for the time that it takes.

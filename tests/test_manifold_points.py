@@ -416,7 +416,8 @@ def test_a_long_walk_stays_on_the_manifold(name, steps):
         ),
         (
             lambda: rgen.ConstantSchedule(t0=1.0, t1=1.0),
-            "ConstantSchedule: expected `t0` before `t1`, both finite, got t0=1.0 and t1=1.0",
+            "ConstantSchedule: expected `t0` before `t1`, both finite, got t0=1.0 "
+            "and t1=1.0",
         ),
         (lambda: rgen.LinearSchedule(t0=2.0), "LinearSchedule: expected `t0` before"),
         (lambda: rgen.LogUniformSchedule(0.0, 1.0), "expected 0 < `v_min` < `v_max`"),
