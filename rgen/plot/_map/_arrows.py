@@ -1,10 +1,12 @@
 from typing import TYPE_CHECKING, Any
 
+import equinox as eqx
 import jax
 import numpy as np
+from jaxtyping import Array
 
 from ..._check import check_points
-from ..._typing import typed
+from ..._typing import BoolScalar, Floating, Point, Tangent, typed
 from .._projection import AbstractProjection
 from .._projection._batch import over_points
 from .._style import INK, POINT_LAYER
@@ -42,8 +44,7 @@ def arrows(
             f"expected `v` to have one tangent vector at each point, of shape {x.shape}"
             f" as `x`, got shape {v.shape}. For a field of points write jax.vmap(f)(x)."
         )
-    push = lambda x, v: jax.jvp(projection.forward, (x,), (v,), has_aux=True)
-    uv, velocity, visible = over_points(push, x, v)
+    uv, velocity, visible = over_points(eqx.Partial(_push, projection), x, v)
     shown = visible & np.isfinite(velocity).all(1)
     return ax.quiver(
         *uv[shown].T,
@@ -54,3 +55,10 @@ def arrows(
         width=0.012,
         zorder=POINT_LAYER,
     )
+
+
+# Not a closure, which would be compiled again at each call.
+def _push(
+    projection: AbstractProjection, x: Point, v: Tangent
+) -> tuple[Floating[Array, "2"], Floating[Array, "2"], BoolScalar]:
+    return jax.jvp(projection.forward, (x,), (v,), has_aux=True)
