@@ -78,7 +78,12 @@ else:
 _MODELS = """
 process = rgen.Brownian(S2)
 model = rgen.ScoreModel(lambda x, t: 0 * x, process, rgen.ReverseSDE(3))
-langevin = rgen.Langevin(S2, prior=rgen.VonMisesFisher(S2.origin, 3.0), steps=3)
+langevin = rgen.Langevin(
+    S2,
+    rgen.LogUniformSchedule(1e-4, 5.0),
+    rgen.VonMisesFisher(S2.origin, 3.0),
+    steps=8,
+)
 keys = jr.split(jr.key(0), 8)
 x = rgen.sample(rgen.Uniform(S2), jr.key(1), 8)
 mesh = jax.make_mesh((2,), ("i",), axis_types=(AxisType.Explicit,))
