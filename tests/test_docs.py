@@ -306,12 +306,12 @@ def _notebooks() -> types.ModuleType:
     return module
 
 
-SOURCES = sorted((ROOT / "notebooks").glob("[0-9]*.py"))
+NOTEBOOKS = sorted((ROOT / "notebooks").glob("[0-9]*.ipynb"))
 
 
-@pytest.mark.parametrize("source", SOURCES, ids=lambda path: path.stem)
-def test_a_notebook_has_the_cells_of_its_source(source: pathlib.Path):
-    assert _notebooks().differences(source) == []
+@pytest.mark.parametrize("notebook", NOTEBOOKS, ids=lambda path: path.stem)
+def test_a_notebook_has_the_cells_of_its_source(notebook: pathlib.Path):
+    assert _notebooks().differences(notebook.with_suffix(".py")) == []
 
 
 def test_a_notebook_of_another_source_is_found(tmp_path: pathlib.Path):
