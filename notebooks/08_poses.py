@@ -182,7 +182,7 @@ def batch_loss(score, x0, key):
     return jnp.mean(jax.vmap(loss)(x0, t, jr.split(noise_key, len(x0))))
 
 
-steps, batch = 2000, 512
+steps, batch = 3000, 512
 schedule = optax.warmup_cosine_decay_schedule(0.0, 3e-3, 100, steps)
 optim = optax.chain(optax.clip_by_global_norm(1.0), optax.adam(schedule))
 state = optim.init(eqx.filter(score, eqx.is_inexact_array))
@@ -236,8 +236,8 @@ for name, log_prob in log_probs.items():
 # ## Samples
 #
 # Forty poses each, as triads: red to the right, green down, blue forward. In the data
-# and in the model, blue points to the centre. In the product of the marginals, the
-# cameras look anywhere.
+# and in the model, blue points to the centre. In the product of the marginals it points
+# in any horizontal direction.
 
 # %%
 count = 2000
