@@ -162,15 +162,15 @@ class Biased(rgen.Sphere):
         self.dim = 2
 
     def _uniform(self, key):
-        return self._project(super()._uniform(key) + jnp.array([0.0, 0.0, 0.1]))
+        return self._project(super()._uniform(key) + jnp.array([0.0, 0.0, 0.5]))
 
 
 class Large(Biased):
-    """The right uniform distribution, and a volume that is 20 % too large."""
+    """The right uniform distribution, and a volume that is half as large again."""
 
     @property
     def log_volume(self):
-        return super().log_volume + math.log(1.2)
+        return super().log_volume + math.log(1.5)
 
     def _uniform(self, key):
         return rgen.Sphere(2).uniform(key)
