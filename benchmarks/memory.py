@@ -65,7 +65,8 @@ def main():
     first, densities, samples = TASKS
     line = {"benchmark": "memory", "task": first, "samples": 200_000, "steps": 4}
     for when, values in compare(__file__, 1, first).items():
-        line |= {f"{when}_{key}": round(x, 1) for key, x in values.items()}
+        prefix = "" if when == "after" else f"{when}_"
+        line |= {f"{prefix}{key}": round(x, 1) for key, x in values.items()}
     print(json.dumps(line), flush=True)
     for name, size in (
         (densities, {"densities": 1_000_000}),

@@ -90,6 +90,7 @@ def main():
         rounds = [[seconds(walk, x0, keys) for walk in walks] for _ in range(ROUNDS)]
         diffeqsolve, scan = map(statistics.median, zip(*rounds, strict=True))
         line = {
+            "benchmark": "solver",
             "manifold": name,
             "paths": PATHS,
             "steps": STEPS,

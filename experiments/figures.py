@@ -1,4 +1,4 @@
-"""The figures of docs/results.md, from committed results or from a seed.
+"""The figures of the pages of results, from committed results or from a seed.
 
     python -m experiments.figures bound torus trajectory
     python -m experiments.figures earth rotations hyperbolic

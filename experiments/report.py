@@ -1,5 +1,5 @@
-"""Writes docs/results.md: the templates of `experiments/page`, filled in from the
-committed results, `experiments/results/*.jsonl`.
+"""Writes docs/results.md and docs/results_in_full.md: the templates of
+`experiments/page`, filled in from the committed results, `experiments/results/*.jsonl`.
 
 python -m experiments.report
 """
@@ -9,41 +9,45 @@ from functools import partial
 
 from ._report._bound import bound
 from ._report._earth import protocol, settings
-from ._report._findings import findings
 from ._report._hyperbolic import hyperbolic
 from ._report._lines import ROOT
 from ._report._page import fill
 from ._report._passes import passes
 from ._report._rotations import rotations
+from ._report._summary import summary
 from ._report._torus import torus
 
 
-PAGE = ROOT / "docs" / "results.md"
+DOCS = ROOT / "docs"
 
-# In the order of the page: a template, and what it is filled in with.
-SECTIONS: dict[str, Callable[[], dict[str, str]]] = {
-    "introduction": findings,
-    "earth": dict,
-    "earth_legacy": partial(protocol, "legacy"),
-    "earth_distinct": partial(protocol, "distinct"),
-    "earth_cells": partial(protocol, "cells"),
-    "earth_settings": settings,
-    "rotations": rotations,
-    "torus": torus,
-    "hyperbolic": hyperbolic,
-    "passes": passes,
-    "bound": bound,
+# In the order of each page: a template, and what it is filled in with.
+PAGES: dict[str, dict[str, Callable[[], dict[str, str]]]] = {
+    "results.md": {"summary": summary},
+    "results_in_full.md": {
+        "introduction": dict,
+        "earth": dict,
+        "earth_legacy": partial(protocol, "legacy"),
+        "earth_distinct": partial(protocol, "distinct"),
+        "earth_cells": partial(protocol, "cells"),
+        "earth_settings": settings,
+        "rotations": rotations,
+        "torus": torus,
+        "hyperbolic": hyperbolic,
+        "passes": passes,
+        "bound": bound,
+    },
 }
 
 
-def page() -> str:
-    parts = (fill(name, values()) for name, values in SECTIONS.items())
+def page(name: str) -> str:
+    parts = (fill(template, values()) for template, values in PAGES[name].items())
     return "\n\n".join(parts) + "\n"
 
 
 def main():
-    PAGE.write_text(page(), "utf-8")
-    print(f"written: {PAGE}")
+    for name in PAGES:
+        (DOCS / name).write_text(page(name), "utf-8")
+        print(f"written: {DOCS / name}")
 
 
 if __name__ == "__main__":

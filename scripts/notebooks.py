@@ -3,6 +3,7 @@
     python scripts/notebooks.py           # all of them
     python scripts/notebooks.py 03 07     # those whose names begin so
     python scripts/notebooks.py --check   # in CI: runs all, and writes none
+    python scripts/notebooks.py --jobs 2  # two at a time
 
 The source of a notebook is `notebooks/NN_name.py`, in Jupytext's percent format; the
 `.ipynb` beside it holds the outputs of a full run. `--check` fails where the cells of
@@ -15,6 +16,7 @@ import json
 import pathlib
 import sys
 import time
+from concurrent.futures import ProcessPoolExecutor
 
 import jupytext
 import nbformat
@@ -82,22 +84,25 @@ def differences(source: pathlib.Path) -> list[str]:
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("names", nargs="*", help="how the names begin; all by default")
-    parser.add_argument("--check", action="store_true")
+    parser.add_argument("--check", action="store_true", help="write nothing")
+    parser.add_argument("--jobs", type=int, default=1, help="how many run at a time")
     arguments = parser.parse_args()
     beginnings = tuple(arguments.names) or ("",)
     sources = [p for p in sorted(FOLDER.glob("[0-9]*.py"))
                if p.name.startswith(beginnings)]  # fmt: skip
     wrong = []
-    for source in sources:
-        notebook, seconds = run(source)
-        line = {"notebook": source.stem, "seconds": round(seconds, 1)}
-        print(json.dumps(line), flush=True)
-        if not arguments.check:
-            nbformat.write(notebook, source.with_suffix(".ipynb"))
-        if seconds > MOST_SECONDS:
-            # Another machine may be slower: no fault.
-            print(f"{source.stem} took over {MOST_SECONDS} s", file=sys.stderr)
-        wrong += differences(source)
+    with ProcessPoolExecutor(arguments.jobs) as pool:
+        for source, (notebook, seconds) in zip(
+            sources, pool.map(run, sources), strict=True
+        ):
+            line = {"notebook": source.stem, "seconds": round(seconds, 1)}
+            print(json.dumps(line), flush=True)
+            if not arguments.check:
+                nbformat.write(notebook, source.with_suffix(".ipynb"))
+            if seconds > MOST_SECONDS:
+                # Another machine may be slower: no fault.
+                print(f"{source.stem} took over {MOST_SECONDS} s", file=sys.stderr)
+            wrong += differences(source)
     if wrong:
         remedy = "Run `python scripts/notebooks.py` and commit what it writes."
         sys.exit("\n".join([*wrong, remedy]))

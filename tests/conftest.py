@@ -9,6 +9,9 @@ import pytest
 from jaxtyping import install_import_hook
 
 
+# Two batched calls of LAPACK that run at the same time wait for each other for ever
+# where JAX 0.10 has only two threads: see the sharp bits.
+os.environ.setdefault("PJRT_NPROC", "8")
 # Nearly all of the time goes to compiling, of functions that run once: they need not be
 # optimised. `optimised` below is for those where that goes wrong.
 jax.config.update("jax_disable_most_optimizations", True)

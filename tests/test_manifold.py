@@ -7,6 +7,9 @@ the spacing of floating-point numbers.
 
 import functools
 import math
+import os
+import subprocess
+import sys
 
 import jax
 import jax.numpy as jnp
@@ -75,6 +78,32 @@ def test_the_contract(name, dtype, eps):
             manifold, jr.key(1), radius=radius, n=N, tolerance=300 * eps
         )
         assert not report.skipped
+
+
+SO4 = "import jax, jax.random as jr, rgen; m = rgen.SpecialOrthogonal(4); "
+# It never ends where there are only two threads.
+AT_ONCE = """
+keys = jr.split(jr.key(0), 4096)
+far = jax.vmap(lambda key: m.dist(m.origin, m.uniform(key)))
+noise = lambda key: 0.1 * m.tangent_noise(m.origin, key)
+grow = jax.vmap(lambda key: m.log_det_exp(m.origin, noise(key)))
+jax.block_until_ready(jax.jit(lambda keys: (far(keys), grow(keys)))(keys))
+"""
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(
+    ("threads", "program"),
+    [("2", "rgen.testing.check_manifold(m, jr.key(0), radius=0.5)"), ("8", AT_ONCE)],
+    ids=["the checker with two threads", "the remedy of the sharp bits"],
+)
+def test_programs_end(threads, program):
+    run = subprocess.run(
+        [sys.executable, "-c", SO4 + program],
+        env=os.environ | {"PJRT_NPROC": threads},
+        timeout=400,
+    )
+    assert run.returncode == 0
 
 
 class TestProjections:

@@ -1,1 +1,1 @@
-"""The sections of docs/results.md, one a file, and what they are made of."""
+"""The sections of the pages of results, one a file, and what they are made of."""

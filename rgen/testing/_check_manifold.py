@@ -90,7 +90,7 @@ def check_manifold(
             residuals[identity] = float(jnp.max(jnp.abs(value))), bound
     for group, statistics in _STATISTICS.items() if manifold.compact else ():
         try:
-            values = _statistics(statistics, manifold, key, jnp.asarray(radius, dtype))
+            values = statistics(manifold, key, jnp.asarray(radius, dtype))
         except NotImplementedError as error:
             skipped[group] = str(error)
             continue
@@ -404,15 +404,6 @@ _IDENTITIES = {
 
 
 @eqx.filter_jit
-def _statistics(
-    statistics: Callable[[AbstractManifold, Key, Scalar], _Residuals],
-    manifold: AbstractManifold,
-    key: Key,
-    radius: Scalar,
-) -> _Residuals:
-    return statistics(manifold, key, radius)
-
-
 def _uniformity(m: AbstractManifold, key: Key, radius: Scalar) -> _Residuals:
     def divergences(key: Key) -> Array:
         x = m.uniform(key)
@@ -426,18 +417,9 @@ def _uniformity(m: AbstractManifold, key: Key, radius: Scalar) -> _Residuals:
 
 def _volume(m: AbstractManifold, key: Key, radius: Scalar) -> _Residuals:
     """The share of a geodesic ball in the samples of `uniform`, and in the volume."""
-    origin = m.origin
     key, point_key = jr.split(key)
-    x = jax.vmap(m.uniform)(jr.split(point_key, _STATISTICAL))
-    inside = jax.vmap(lambda x: m.dist(origin, x) < radius)(x)
-
-    def growth(key: Key) -> Scalar:
-        direction_key, length_key = jr.split(key)
-        v = m.tangent_noise(origin, direction_key)
-        length = radius * jr.uniform(length_key) ** (1 / m.dim)
-        return jnp.exp(m.log_det_exp(origin, length / m.norm(origin, v) * v))
-
-    growths = jax.vmap(growth)(jr.split(key, _STATISTICAL))
+    inside = _inside(m, point_key, radius)
+    growths = _growths(m, key, radius)
     log_ball = log_sphere_volume(m.dim - 1) - math.log(m.dim) + m.dim * jnp.log(radius)
     expected = growths * jnp.exp(log_ball - m.log_volume)
     # Counts, of a variance as large as their mean; the 1 is for a ball so small that
@@ -445,6 +427,28 @@ def _volume(m: AbstractManifold, key: Key, radius: Scalar) -> _Residuals:
     excess = jnp.sum(inside) - jnp.sum(expected)
     variance = jnp.sum(expected) + _STATISTICAL * jnp.var(expected) + 1
     return {"a ball has its share of the volume": jnp.abs(excess) / jnp.sqrt(variance)}
+
+
+# Two programs, not one: two batched calls of LAPACK that run at the same time wait for
+# each other for ever where JAX 0.10 has no more than two threads.
+@eqx.filter_jit
+def _inside(m: AbstractManifold, key: Key, radius: Scalar) -> Array:
+    """Which of the samples of `uniform` are in the ball around the origin."""
+    x = jax.vmap(m.uniform)(jr.split(key, _STATISTICAL))
+    return jax.vmap(lambda x: m.dist(m.origin, x) < radius)(x)
+
+
+@eqx.filter_jit
+def _growths(m: AbstractManifold, key: Key, radius: Scalar) -> Array:
+    """How much `exp` expands volume at uniform points of the flat ball."""
+
+    def growth(key: Key) -> Scalar:
+        direction_key, length_key = jr.split(key)
+        v = m.tangent_noise(m.origin, direction_key)
+        length = radius * jr.uniform(length_key) ** (1 / m.dim)
+        return jnp.exp(m.log_det_exp(m.origin, length / m.norm(m.origin, v) * v))
+
+    return jax.vmap(growth)(jr.split(key, _STATISTICAL))
 
 
 def _tiny(values: Array) -> float:

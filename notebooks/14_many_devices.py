@@ -1,0 +1,188 @@
+# ---
+# jupyter:
+#   jupytext:
+#     formats: py:percent
+#   kernelspec:
+#     display_name: Python 3
+#     language: python
+#     name: python3
+# ---
+
+# %% [markdown]
+# # From one device to many
+#
+# The training step is a pure function, so that JAX can run it on several devices
+# without a change: put the batch on them, and the compiler does the rest. This notebook
+# trains on four simulated devices, compares the result with that of one, and stops and
+# resumes a run without losing a bit.
+
+# %%
+from pathlib import Path
+
+import equinox as eqx
+import jax
+import jax.numpy as jnp
+import jax.random as jr
+import matplotlib.pyplot as plt
+import numpy as np
+import optax
+from jax.sharding import AxisType, NamedSharding, PartitionSpec
+from tqdm.auto import tqdm
+
+import rgen
+from rgen import plot
+
+
+# Before JAX looks for devices: four, in the memory of this one.
+jax.config.update("jax_num_cpu_devices", 4)
+print(jax.devices())
+
+# %% [markdown]
+# ## The step
+#
+# The same as in every notebook. It takes the batch as an argument, so that the caller
+# decides where it lives.
+
+# %%
+data = rgen.datasets.populated_places()
+sphere = rgen.Sphere(2)
+process = rgen.Brownian(sphere, rgen.LogUniformSchedule(v_min=1e-3))
+steps, batch = 1500, 512
+optim = optax.adam(optax.cosine_decay_schedule(3e-3, steps))
+
+
+def make_score():
+    return rgen.nn.ScoreField(
+        process, width=64, depth=3, frequencies=128, max_frequency=30.0, key=jr.key(0)
+    )
+
+
+def batch_loss(score, x0, key):
+    time_key, noise_key = jr.split(key)
+    t = process.stratified_times(time_key, len(x0))
+
+    def one(x0, t, key):
+        weight = rgen.losses.variance_weight
+        return rgen.losses.denoising(score, process, x0, t, key, weight)
+
+    return jnp.mean(jax.vmap(one)(x0, t, jr.split(noise_key, len(x0))))
+
+
+@eqx.filter_jit
+def step(score, state, x0, key):
+    loss, grads = eqx.filter_value_and_grad(batch_loss)(score, x0, key)
+    updates, state = optim.update(grads, state)
+    return eqx.apply_updates(score, updates), state, loss
+
+
+# %% [markdown]
+# ## Sharding
+#
+# A mesh of devices with one axis. The batch is cut along it, parameters and optimiser
+# state are copied to every device. Gradients are then averages over the devices, which
+# the compiler adds by itself.
+
+# %%
+mesh = jax.make_mesh((4,), ("batch",), axis_types=(AxisType.Auto,))
+cut = NamedSharding(mesh, PartitionSpec("batch"))
+copied = NamedSharding(mesh, PartitionSpec())
+
+
+def put(tree, sharding):
+    arrays, static = eqx.partition(tree, eqx.is_array)
+    return eqx.combine(jax.device_put(arrays, sharding), static)
+
+
+def train(score, state, keys, first=0, place=lambda x0: x0, label=""):
+    losses = []
+    for key in tqdm(keys[first:], desc=label):
+        batch_key, loss_key = jr.split(key)
+        x0 = place(rgen.datasets.minibatch(batch_key, data, batch))
+        score, state, loss = step(score, state, x0, loss_key)
+        losses.append(loss)
+    return score, state, [float(loss) for loss in losses]
+
+
+def start():
+    score = make_score()
+    return score, optim.init(eqx.filter(score, eqx.is_inexact_array))
+
+
+keys = jr.split(jr.key(1), steps)
+_, _, one_device = train(*start(), keys[:200], label="one device")
+score, state = (put(tree, copied) for tree in start())
+place = lambda x0: jax.device_put(x0, cut)
+score, state, four_devices = train(score, state, keys, place=place, label="four")
+
+x0 = place(rgen.datasets.minibatch(jr.key(2), data, batch))
+print("rows of the batch on each device:", [len(s.data) for s in x0.addressable_shards])
+difference = np.abs(np.array(one_device) - np.array(four_devices[:200]))
+print(f"loss after 200 steps: {one_device[-1]:.6f} on one device")
+print(f"                      {four_devices[199]:.6f} on four")
+print(f"largest difference of the losses of 200 steps: {difference.max():.1e}")
+
+# %% [markdown]
+# The two runs add the same numbers in another order. They differ by rounding, which
+# grows slowly as training goes on.
+#
+# ## Samples and densities
+#
+# `rgen.sample` and `rgen.log_prob` take a model whose parameters are on all devices,
+# and points that are cut over them.
+
+# %%
+model = rgen.ScoreModel(score, process)
+test = jax.device_put(data[:1024], cut)
+log_prob = rgen.log_prob(model, test)
+print(f"mean log-density of 1,024 places: {jnp.mean(log_prob):.3f} nats")
+print(f"the uniform distribution:        {-sphere.log_volume:.3f}")
+samples = rgen.sample(model, jr.key(3), 1000)
+
+figure, ax = plt.subplots(figsize=(7, 3.8), layout="constrained")
+world = plot.Mollweide()
+plot.frame(ax, world)
+plot.coastlines(ax, world)
+plot.points(ax, world, samples)
+ax.set_title("1,000 samples of the model that four devices trained")
+plt.show()
+
+# %% [markdown]
+# ## Stopping and resuming
+#
+# A run is its parameters, its optimiser state and the number of steps done. The keys
+# follow from the first one, so that there is nothing else to store. Equinox writes the
+# arrays of a pytree; the code makes the structure that they are read into. A random key
+# in a pytree needs `jax.random.key_data`, which makes a plain array of it.
+
+# %%
+outputs = Path("outputs")
+outputs.mkdir(exist_ok=True)
+file = outputs / "run.eqx"
+
+whole, _, _ = train(*start(), keys[:300], label="300 steps")
+
+half, half_state, _ = train(*start(), keys[:150], label="150 steps")
+partial = outputs / "run.eqx.partial"
+eqx.tree_serialise_leaves(partial, (half, half_state, np.array(150)))
+# A file that is renamed when it is complete is never half a file.
+partial.rename(file)
+
+resumed, resumed_state, done = eqx.tree_deserialise_leaves(
+    file, (*start(), np.array(0))
+)
+resumed, _, _ = train(
+    resumed, resumed_state, keys[:300], first=int(done), label="resumed"
+)
+leaves = zip(jax.tree.leaves(whole), jax.tree.leaves(resumed), strict=True)
+equal = all(np.array_equal(a, b) for a, b in leaves if eqx.is_array(a))
+print(f"resumed after {done} steps; the same to the last bit: {equal}")
+
+# %% [markdown]
+# ## What to change first
+#
+# - **Real devices.** Leave out the line with `jax_num_cpu_devices`, and make the mesh
+#   of `len(jax.devices())`.
+# - **The batch.** With more devices take a larger batch; it must divide evenly.
+# - **Large models.** Shard the parameters too: `PartitionSpec` along their longest
+#   axis.
+# - **Large checkpoints.** Orbax writes sharded arrays from every device at once.
