@@ -11,10 +11,12 @@
 # %% [markdown]
 # # Earthquakes, floods and fires
 #
-# The data sets of the paper: where events happened on the Earth. This notebook trains
-# the same model on three of them, puts a kernel mixture beside it, and shows two ways
-# in which a likelihood misleads: copies of training points in the test set, and the
-# noise level.
+# A score model learns where earthquakes, floods and fires happen on the Earth. The data
+# sets are those of De Bortoli et al. (2022), and the baseline is a kernel mixture. You
+# also see two ways in which a likelihood misleads: copies of training points in the
+# test set, and the noise level.
+#
+# Needs the extra `notebooks`: `pip install '.[notebooks]'` in a clone.
 
 # %%
 from functools import partial
@@ -39,8 +41,7 @@ sphere = rgen.Sphere(2)
 # ## The data
 #
 # The first call downloads each file and checks its SHA-256. Rows repeat: a volcano that
-# erupted twenty times is in the file twenty times. `distinct` keeps one row for each
-# place.
+# erupted twenty times is in the file twenty times. `distinct` keeps one row per place.
 
 # %%
 events = {
@@ -54,10 +55,10 @@ for name, x in events.items():
     print(f"{name:<14}{len(x):>8}{len(rgen.datasets.distinct(x)):>8}")
 
 # %% [markdown]
-# ## A likelihood and its copies
+# ## Copies in the test set
 #
-# A random split deals out rows, so that many test points are copies of training points.
-# We measure which share of the test points has a training point within 50 m.
+# A random split of the rows makes many test points copies of training points. We
+# measure the share of test points that have a training point within 50 m.
 
 
 # %%
@@ -86,11 +87,11 @@ for name, x in events.items():
     print(f"{name:<14}" + "".join(f"{share:>10.1%}" for share in shares))
 
 # %% [markdown]
-# A mixture of kernels on the training points needs no training but the choice of its
-# widths on validation data. Its test likelihood grows without bound as the smallest
-# width, the *noise level*, goes down, as long as there are copies. On distinct places
-# it stops growing. With whole cells of two degrees held out it must generalise to
-# places that it has not seen.
+# A mixture of kernels centred at the training points needs no training: only its widths
+# are chosen, on validation data. The smallest width is its *noise level*. As it
+# shrinks, the test likelihood grows without bound if the test set has copies, and stops
+# growing on distinct places. The third split holds out whole cells of two degrees, so
+# the mixture must generalise to places that it has not seen.
 
 # %%
 kernel = rgen.VonMisesFisherKernel(sphere)
@@ -117,17 +118,17 @@ axes[0].legend(title="split")
 plt.show()
 
 # %% [markdown]
-# The dotted line is the uniform distribution. So two numbers can be compared only at
-# the same noise level and on the same split. Below we take distinct places, and a
-# variance of $10^{-4}$, which is 64 km.
+# The dotted line is the uniform distribution. Compare likelihoods only at the same
+# noise level and on the same split. Below we use distinct places and a variance of
+# $10^{-4}$, a noise level of 64 km.
 
 # %% [markdown]
 # ## One model for three data sets
 #
-# Brownian motion on the sphere, the denoising loss with the exact heat kernel, and a
-# running average of the parameters. Data sets of a few thousand points are fitted
-# beyond what they can tell: of the averages at several times in the training, we keep
-# the one with the best likelihood on validation data.
+# Brownian motion on the sphere adds the noise. We train with the denoising loss of the
+# exact heat kernel and keep a running average of the parameters. A network overfits a
+# few thousand points, so we save this average at three times in the training and keep
+# the one with the best validation likelihood.
 
 # %%
 min_variance = 1e-4
@@ -202,9 +203,9 @@ for name, model_nll, mixture_value, best in lines:
     )
 
 # %% [markdown]
-# The kernel mixture is a strong baseline: it knows where each training point is. No
-# paper on these data sets reports it. The model compresses the data to a network, and
-# is close to it.
+# The kernel mixture is a strong baseline: it stores every training point. We know of no
+# paper on these data sets that reports it. The model compresses the data into a network
+# and comes close.
 
 # %%
 world, pixels = plot.Mollweide(), 70
@@ -222,11 +223,11 @@ plt.show()
 # %% [markdown]
 # ## What to change first
 #
-# - **The split.** Replace `"distinct"` by `"cells"`: training must then stop earlier,
-#   and the gap between model and mixture changes sign.
+# - **The split.** Replace `"distinct"` by `"cells"`: every model is then worse, and the
+#   best stopping time comes earlier.
 # - **The noise level.** `min_variance = 1e-5` gives sharper densities, and needs more
 #   frequencies (`max_frequency` about `1 / sqrt(min_variance)`).
 # - **The seed.** `jr.key(0)` in `split` decides which points are held out. Five seeds
-#   give an interval, as on the page of results.
-# - **Ensembles.** `rgen.nn.Ensemble` averages the scores of networks with several
-#   seeds, and reduces the overfitting of single members.
+#   give an interval, as on the results page.
+# - **Ensembles.** `rgen.nn.Ensemble` averages the scores of networks trained with
+#   several seeds. This reduces the overfitting of single members.

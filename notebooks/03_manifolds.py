@@ -16,6 +16,8 @@
 # each of them on four manifolds, checked against a known answer. Then you measure what
 # goes wrong, by latitude, when points of the globe are noised as if longitude and
 # latitude were flat coordinates.
+#
+# Needs the extra `notebooks`: `pip install '.[notebooks]'` in a clone.
 
 # %%
 import equinox as eqx

@@ -11,11 +11,12 @@
 # %% [markdown]
 # # Noise
 #
-# A diffusion model destroys data with noise and learns to run the noise backwards. You
-# first see the noise on four manifolds: random walks, checked against heat kernels that
-# are known exactly. Then you train a small model and watch the reverse process turn
-# uniform points into continents, frame by frame beside the forward process that it
-# should match.
+# A diffusion model destroys data with noise and learns to reverse this process. First
+# you see the noise on four manifolds: random walks, checked against exact heat kernels.
+# Then you train a small model whose reverse process turns uniform points into
+# continents, and compare it with the forward process at the same noise levels.
+#
+# Needs the extra `notebooks`: `pip install '.[notebooks]'` in a clone.
 
 # %%
 from functools import partial
@@ -46,10 +47,10 @@ manifolds = {
 # %% [markdown]
 # ## Random walks
 #
-# Algorithm 1 of De Bortoli et al. (2022): take a normal vector in the tangent space, go
-# along its geodesic, repeat. Written with Diffrax, it is the forward SDE of a process
-# and the solver `rgen.GeodesicRandomWalk`; `SaveAt` keeps the points on the way. Here
-# are 400 small steps from one point, eight times, up to the variance 1.
+# Algorithm 1 of De Bortoli et al. (2022): sample a normal vector in the tangent space,
+# follow its geodesic, repeat. In Diffrax this is an SDE, here `rgen.NoiseTerm`, with
+# the solver `rgen.GeodesicRandomWalk`. `SaveAt` keeps the points on the way. The figure
+# shows eight walks of 400 steps from one point, up to variance 1.
 
 # %%
 times = jnp.linspace(0, 1, 401)
@@ -100,8 +101,9 @@ for ax, (name, projection) in zip(axes, projections.items(), strict=True):
 # %% [markdown]
 # ## The walk against the heat kernel
 #
-# An eigenfunction with $\Delta f = -\lambda f$ is a known answer: after the variance
-# $v$ Brownian motion has $\mathbb E f(X_v) = e^{-\lambda v / 2} f(x_0)$.
+# Eigenfunctions of the Laplacian, $\Delta f = -\lambda f$, have known expectations.
+# Brownian motion with accumulated variance $v$ has $\mathbb E f(X_v) = e^{-\lambda v /
+# 2} f(x_0)$.
 #
 # | manifold | $f$ | $\lambda$ |
 # |---|---|---|
@@ -110,8 +112,9 @@ for ax, (name, projection) in zip(axes, projections.items(), strict=True):
 # | rotations | $\tfrac13 \mathrm{tr}\, x$ | 2 |
 # | hyperbolic plane | $\cosh d(x_0, x)$, which grows | -2 |
 #
-# One column samples the heat kernel, the others are walks of 1, 4 and 16 steps, and the
-# last is two standard errors of these means.
+# The next table compares this exact value with means over samples: of the heat kernel,
+# and of walks of 1, 4 and 16 steps. Its last column is two standard errors of these
+# means.
 
 # %%
 n, v = 100_000, jnp.array(0.5)
@@ -144,14 +147,14 @@ for name, (eigenvalue, f) in functions.items():
     print(f"{name:<18}" + "".join(f"{y:>10.4f}" for y in [*values, error]))
 
 # %% [markdown]
-# On the flat torus every step is exact. Elsewhere the error of a walk falls with its
-# steps, in proportion to $1/K$ for $K$ of them: it is of weak order 1. Where the heat
-# kernel is known, rgen samples it in one go, and training needs no walk.
+# On the flat torus every step is exact. Elsewhere the error of a walk of $K$ steps
+# falls as $1/K$: it has weak order 1. Where the heat kernel is known, rgen samples it
+# directly, and training needs no walk.
 #
-# The whole distribution, not only one mean: the distances of the walks of 16 steps from
-# their start, beside the density that the heat kernel gives. At the distance $r$ in the
-# direction $e$ it is $r^{d-1}\, |\det \mathrm d \exp_{x_0}(r e)|\, p_v$, summed over
-# the directions.
+# We also compare whole distributions. The histograms show how far the walks of 16 steps
+# end from their start, the curves the density of this distance under the heat kernel.
+# At the distance $r$ in the direction $e$ it is $r^{d-1}\, |\det \mathrm d \exp_{x_0}(r
+# e)|\, p_v$, integrated over the directions.
 
 
 # %%
@@ -191,9 +194,10 @@ axes[0].legend()
 # %% [markdown]
 # ## A small model
 #
-# Populated places of the Earth, noised by Brownian motion from a standard deviation of
-# 200 km, the variance $10^{-3}$, to the uniform distribution. The network learns the
-# score by denoising, whose target, the score of the heat kernel, is exact.
+# The data are the populated places of the Earth. Brownian motion noises them, from the
+# variance $10^{-3}$ (a standard deviation of 200 km) to the uniform distribution. The
+# network learns the score by denoising. Its target, the score of the heat kernel, is
+# exact.
 
 # %%
 data = rgen.datasets.populated_places()
@@ -232,13 +236,13 @@ for key in tqdm(jr.split(train_key, steps), desc="training"):
     score, state, loss = step(score, state, data, key)
 
 # %% [markdown]
-# ## The way back
+# ## The reverse process
 #
-# Theorem 3.1 of the paper: with the score $s = \nabla \log p_t$, the process
-# $\mathrm dX = -\beta\, s\, \mathrm dt + \sqrt\beta\, \mathrm dB^{\mathcal M}$, with
-# time running down, has at every time $t$ the distribution of the noised data.
-# `rgen.reverse_sde` is this process as Diffrax terms. `SaveAt` keeps 25 points of each
-# path of 192 steps.
+# Theorem 3.1 of the paper: with the score $s = \nabla \log p_t$ and time running down,
+# the process $\mathrm dX = -\beta\, s\, \mathrm dt + \sqrt\beta\, \mathrm dB^{\mathcal
+# M}$ has the distribution of the noised data at every time $t$. `rgen.reverse_sde`
+# gives this process as Diffrax terms. `SaveAt` keeps 25 points of each path of 192
+# steps.
 
 # %%
 n = 1500
@@ -272,9 +276,9 @@ paths = reverse_paths(score, path_key)
 
 
 # %% [markdown]
-# Above, data that are noised to five levels; below, the reverse process at the same
-# levels, from right to left. The theorem says that the two rows have equal
-# distributions, column by column.
+# The top row shows data noised to five levels. The bottom row shows the reverse process
+# at the same levels, to be read from right to left. By the theorem, both plots of a
+# column have the same distribution.
 
 
 # %%
@@ -303,11 +307,11 @@ axes[0, 0].text(-3, 0, "forward", rotation=90, va="center")
 axes[1, 0].text(-3, 0, "reverse", rotation=90, va="center")
 
 # %% [markdown]
-# The squared maximum mean discrepancy (MMD²) measures the distance of two samples, here
-# at the resolution of 0.1 rad, in units of the inverse area. It is zero in the mean for
-# equal distributions: the second column, two samples of the noised data, shows how far
-# from zero chance takes it. The last column compares with the data themselves: it falls
-# as the points become continents.
+# The squared maximum mean discrepancy (MMD²) is a distance between two samples. Its
+# kernel here is a heat kernel of standard deviation 0.1 rad, and its unit the inverse
+# area. Its expectation is zero for equal distributions. The second column compares two
+# samples of the noised data, and so shows the sampling error. The last column compares
+# with the data: it falls as the points become continents.
 
 # %%
 mmd = partial(rgen.metrics.squared_mmd, sphere, v=0.01)
@@ -325,7 +329,7 @@ for k in reversed(chosen):
     )
 
 # %% [markdown]
-# The same as a film: one frame for each saved step, and the last one held.
+# The reverse process as an animation: one frame per saved step, with the last one held.
 
 # %%
 figure, ax = plt.subplots(figsize=(6, 3.1), layout="constrained")
@@ -344,8 +348,9 @@ Image(filename=folder / "noise.gif")
 #
 # - `rgen.LogUniformSchedule(1e-3)`: a smaller variance gives sharper coasts. Raise
 #   `max_frequency` to about its inverse square root, and train for longer.
-# - The number of `steps` in `process.time_grid`: with 24 the coasts get fuzzy.
+# - The number of `steps` in `process.time_grid`: with 24 the coasts are less sharp.
 # - `saved`: keep only the end, `SaveAt(t1=True)`, as `rgen.sample` does.
 # - `data`: `rgen.datasets.earthquake()` or `volcano()`, downloaded at first use.
-# - Put `rgen.probability_flow` and `diffrax.Heun()` in place of the reverse SDE and its
-#   solver: the same distributions at each time, without noise.
+# - Replace the reverse SDE and its solver by `rgen.probability_flow` and
+#   `diffrax.Heun()`: the paths become deterministic. With the exact score the
+#   distribution at each time stays the same.

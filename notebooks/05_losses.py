@@ -11,12 +11,19 @@
 # %% [markdown]
 # # The five losses of Table 2
 #
-# De Bortoli et al. (2022), Table 2, list five ways to learn a score: denoising with
-# the heat kernel as a truncated series, with Varadhan's approximation of it,
-# denoising along one step of a random walk, and implicit score matching with the
-# exact divergence or with an estimate of it. rgen adds the exact heat kernel and the
-# sliced loss. You see the bias, the variance and the cost of each on one problem
-# whose score is known.
+# Seven losses learn the same score, and you see the bias, the variance and the cost of
+# each. Table 2 of De Bortoli et al. (2022) lists five of them:
+#
+# - denoising with the heat kernel as a truncated series,
+# - denoising with Varadhan's small-time approximation of the heat kernel,
+# - denoising along one step of a random walk,
+# - implicit score matching with the exact divergence,
+# - implicit score matching with an estimate of the divergence.
+#
+# rgen adds denoising with the exact heat kernel, and the sliced loss. The true score of
+# the problem is known.
+#
+# Needs the extra `notebooks`: `pip install '.[notebooks]'` in a clone.
 
 # %%
 import time
@@ -41,10 +48,10 @@ init_key, eval_key, train_key, moment_key = jr.split(jr.key(0), 4)
 # %% [markdown]
 # ## A problem whose score is known
 #
-# The data are 24 points on a wave around the sphere, each of the same probability. The
-# noised data are then a mixture of 24 heat kernels, and their score is the mean of the
-# kernels' scores over the posterior of the data point:
-# $\nabla\log p_t(x) = \mathbb E[\nabla_x\log p_{t|0}(x \mid x_0) \mid x_t = x]$.
+# The data are 24 equally likely points on a wave around the sphere. The distribution of
+# the noised data is then a mixture of 24 heat kernels. Its score is the mean of the
+# kernels' scores over the posterior of the data point: $\nabla\log p_t(x) = \mathbb
+# E[\nabla_x\log p_{t|0}(x \mid x_0) \mid x_t = x]$.
 
 # %%
 sphere = rgen.Sphere(2)
@@ -70,8 +77,8 @@ def optimum(target, x, v):
 true_score = partial(optimum, kernel.score)
 
 # %% [markdown]
-# The noised data at three variances, in square radians, and their scores. The arrows
-# of each globe have a scale of their own.
+# The figure shows the density and the score of the noised data at three variances, in
+# square radians. Each globe has its own arrow scale.
 
 # %%
 world = rgen.plot.Orthographic(longitude=20.0, latitude=25.0)
@@ -94,17 +101,17 @@ plt.show()
 # %% [markdown]
 # ## Bias of the optimum
 #
-# Each denoising loss is minimised by the posterior mean of its target: no training is
-# needed to know what a loss learns in the end. For the step of the random walk, of
-# the variance $\delta = v/K$, from $x_s = y$ to $x$, the walk is symmetric in $x$ and
-# $y$. The minimiser is an expectation over normal $\xi$, which a Gauss-Hermite rule
-# computes:
+# Each denoising loss is minimised by the posterior mean of its target. So we can
+# compute what it learns in the limit without training. Denoising along one step uses
+# the last of $K$ steps of a random walk, from $x_s = y$ to $x$ with the variance
+# $\delta = v/K$. Its transition density is symmetric in $x$ and $y$, so the minimiser
+# is an expectation over normal $\xi$. A Gauss-Hermite rule computes it:
 #
 # $$s^*(x) = \frac{\mathbb E[\xi\, p_{v-\delta}(\exp_x \sqrt\delta\,\xi)]}
 # {\sqrt\delta\; \mathbb E[p_{v-\delta}(\exp_x \sqrt\delta\,\xi)]}.$$
 #
-# Implicit and sliced losses have the true score for their minimiser, by integration by
-# parts, and no bias.
+# The implicit and sliced losses have no bias: by integration by parts, the true score
+# minimises them.
 
 # %%
 nodes, node_weights = np.polynomial.hermite_e.hermegauss(5)
@@ -173,19 +180,19 @@ ax.legend(frameon=False, loc="center left", bbox_to_anchor=(1, 0.5))
 plt.show()
 
 # %% [markdown]
-# The series is wrong below $v \approx 1/J^2$, where its terms cancel. Varadhan's
-# approximation is a limit $v \to 0$, and wrong where the noise reaches around the
-# sphere. The bias of a step falls with its length. The exact kernel, here with an error
-# of rounding, needs none of these choices.
+# The series fails below $v \approx 1/J^2$, where the omitted terms matter. Varadhan's
+# approximation holds for $v \to 0$, and fails once the noise reaches around the sphere.
+# The bias of denoising along one step falls with the length of the step. The exact
+# kernel has only rounding error and needs no such choice.
 
 # %% [markdown]
 # ## The same training step for all
 #
-# One network, one optimiser, one key; only the loss changes. The step takes the times
-# from outside and returns the gradient too, for the next section. The error is the
-# loss's own objective with the true score: $\mathbb E\, w(t)\,|s(x_t, t) - \nabla\log
-# p_t(x_t)|^2$ over times and noised data, with the weight that makes the exact loss
-# of order one at every time.
+# All runs share the network, the optimiser and the random key; only the loss changes.
+# The step takes the times as an argument, and also returns the gradient for the next
+# section. The error is $\mathbb E\, w(t)\,|s(x_t, t) - \nabla\log p_t(x_t)|^2$ over
+# times and noised data, with the loss's own weight. This weight makes the exact loss of
+# order one at every time.
 
 # %%
 denoising = rgen.losses.denoising
@@ -256,14 +263,14 @@ for name, (loss, noising) in tqdm(losses.items(), desc="losses"):
 # %% [markdown]
 # ## Variance of the gradient
 #
-# At one fixed network, the one that the exact loss has trained, we take the gradient of
-# each loss with respect to all parameters, for 64 batches at each of several variances
-# of the noise. The figure shows the total variance of this gradient over batches, as a
-# ratio to that of the exact denoising loss.
+# We fix the network that the exact loss has trained. At several noise levels we compute
+# the gradient of each loss with respect to all parameters, for 64 batches each. The
+# left panel shows the total variance of this gradient over batches, as a ratio to that
+# of the exact denoising loss.
 #
-# The mean gradients say whether a loss is biased. Their distance from that of the exact
-# loss is divided by its standard error: about one means no bias that these batches can
-# see.
+# The right panel shows the bias: the distance of the mean gradient from that of the
+# exact loss, divided by its standard error. A value near one means that these batches
+# show no bias.
 
 # %%
 score = trained["exact kernel"]
@@ -311,19 +318,20 @@ axes[0].legend(frameon=False, fontsize=8)
 plt.show()
 
 # %% [markdown]
-# At large noise the score decays exponentially, and with it the target of the exact
-# kernel. The targets of Varadhan's approximation and of a step decay far more slowly.
-# The divergence of the implicit losses is linear in the score, where the other term
-# is quadratic. So the means of these gradients are right, or nearly so, and their
-# noise is many times larger. The target of a step has about $K$ times the variance of
-# the exact one at every noise level. The bias of the series shows in the mean
-# gradient; that of Varadhan's approximation is hidden in the noise of these batches.
+# At large noise the score decays exponentially, and so does the target of the exact
+# kernel. The targets of Varadhan's approximation and of one step decay far more slowly.
+# In the implicit losses the divergence is linear in the score and the other term
+# quadratic, so the divergence dominates where the score is small. The mean gradients of
+# these losses are right or nearly so, but their variance is many times larger. The
+# target of one step has about $K$ times the variance of the exact one at every noise
+# level. The bias of the series shows in the mean gradient; that of Varadhan's
+# approximation is hidden in the noise of these batches.
 
 # %% [markdown]
 # ## Cost of a step
 #
-# All compiled steps, timed in turn so that a busy machine slows all alike. The ratio to
-# the exact denoising loss matters more than the milliseconds.
+# We time all compiled steps in turn, so that other load on the machine slows all alike.
+# The ratio to the exact denoising loss matters more than the milliseconds.
 
 # %%
 best = dict.fromkeys(losses, np.inf)
@@ -337,10 +345,10 @@ for _ in range(7):
         best[name] = min(best[name], (time.perf_counter() - start) / 10)
 
 # %% [markdown]
-# ## All together
+# ## Summary
 #
-# Error is the last value of each training curve, and variance the geometric mean of the
-# ratio over the noise levels.
+# The error is the last value of each training curve. The variance is the geometric mean
+# of the variance ratio over the noise levels.
 
 # %%
 print(f"{'':<22}{'error':>9}{'variance':>10}{'ms a step':>11}{'cost':>7}")
@@ -365,22 +373,21 @@ axes[0].legend(frameon=False, fontsize=8)
 plt.show()
 
 # %% [markdown]
-# Where the heat kernel is known, take the exact denoising loss: it has no bias, the
+# Where the heat kernel is known, use the exact denoising loss: it has no bias and the
 # smallest error here, and no other loss saves more than about half of the time of a
-# step. Without a heat kernel, take the implicit loss in low dimension, and
-# Hutchinson's divergence or the sliced loss where the dimension makes the exact
-# divergence expensive. Denoising along one step needs many more or larger batches
-# than these.
+# step. Without a heat kernel, use the implicit loss in low dimension. Where the
+# dimension makes the exact divergence expensive, use Hutchinson's divergence or the
+# sliced loss. Denoising along one step needs many more or larger batches than these.
 
 # %% [markdown]
 # ## What to change first
 #
 # - `v_min`: at $10^{-3}$ a series needs $J = 30$ or more, and Varadhan's approximation
 #   is better.
-# - `terms` of the series that is trained, 5 here: 20 has no bias that matters at these
-#   noise levels.
+# - `terms` of the trained series, 5 here: with 20 its bias is negligible at these noise
+#   levels.
 # - `steps` of `denoising_step`: fewer steps have less variance and more bias.
 # - The manifold: `rgen.Sphere(10)`, where the exact divergence costs five times as many
 #   tangent vectors.
-# - The weight: `rgen.losses.likelihood_weight`, which bounds the Kullback-Leibler
-#   divergence.
+# - The weight: with `rgen.losses.likelihood_weight` the loss bounds the
+#   Kullback-Leibler divergence.

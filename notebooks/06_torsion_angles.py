@@ -16,6 +16,8 @@
 # torus $T^6$. You will train a score model of two of the angles and one of all six with
 # the same code, draw Ramachandran plots, and compare the held-out likelihood with that
 # of a kernel mixture.
+#
+# Needs the extra `notebooks`: `pip install '.[notebooks]'` in a clone.
 
 # %%
 from functools import partial

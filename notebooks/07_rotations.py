@@ -15,6 +15,8 @@
 # whose density is known. You will move rotations and quaternions between SciPy and
 # rgen, draw rotations in three ways, compare the log-likelihood with its ceiling, and
 # see what happens at the angle $\pi$, where logarithms jump.
+#
+# Needs the extra `notebooks`: `pip install '.[notebooks]'` in a clone.
 
 # %%
 from functools import partial

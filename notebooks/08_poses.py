@@ -15,6 +15,8 @@
 # noise each factor by a process of its own, train one score model of both, and see that
 # it has learnt how orientation and position depend on each other. The data have a known
 # density: cameras on a ring that look at its centre.
+#
+# Needs the extra `notebooks`: `pip install '.[notebooks]'` in a clone.
 
 # %%
 from functools import partial

@@ -11,10 +11,13 @@
 # %% [markdown]
 # # Hyperbolic space
 #
-# The hyperbolic plane is not compact, so Brownian motion on it never settles down. You
-# noise with Langevin dynamics instead, which has a prior to converge to, and train with
-# a loss that needs no transition density. The data are the four wrapped normals of De
-# Bortoli et al. (2022), section 6, whose entropy says how good a model can be.
+# The hyperbolic plane is not compact, and Brownian motion on it has no prior to
+# converge to. You noise with Langevin dynamics instead, which converges to a prior of
+# your choice, and train with a loss that needs no transition density. The data are the
+# mixture of four wrapped normals of De Bortoli et al. (2022), section 6. Its entropy is
+# the best negative log-likelihood that a model can reach.
+#
+# Needs the extra `notebooks`: `pip install '.[notebooks]'` in a clone.
 
 # %%
 from functools import partial
@@ -38,10 +41,10 @@ plane = rgen.Hyperbolic(2)
 # %% [markdown]
 # ## The target
 #
-# A wrapped normal is a normal distribution in the tangent space of its mean, sent to
-# the manifold by $\exp$. Its density is exact, and so is that of a mixture. rgen writes
-# a point of the plane as the tangent vector at the origin that leads to it:
-# `from_poincare` and `to_poincare` go from and to the disc.
+# A wrapped normal is a normal distribution in the tangent space of its mean, mapped to
+# the manifold by $\exp$. Its density is known exactly, and so is that of a mixture.
+# rgen represents a point $x$ of the plane by the tangent vector $\log_o(x)$ at the
+# origin $o$. `from_poincare` and `to_poincare` convert from and to the Poincaré disc.
 
 # %%
 discs = jnp.array([[0.4, 0.0], [-0.4, 0.0], [0.0, 0.4], [0.0, -0.4]])
@@ -55,17 +58,17 @@ data = rgen.sample(target, data_key, 22_000)
 test, fresh, train = data[:1000], data[1000:2000], data[2000:]
 
 # %% [markdown]
-# ## Noise that has somewhere to go
+# ## Noise that converges to a prior
 #
-# Langevin dynamics, $\mathrm dX = -\tfrac12 \beta \nabla U\, \mathrm dt +
-# \sqrt\beta\, \mathrm dB$, leaves the density $e^{-U}$ as it is (section 3 of the
-# paper). As there, we take a wrapped normal at the origin, of unit scale:
+# Langevin dynamics, $\mathrm dX = -\tfrac12 \beta \nabla U\, \mathrm dt + \sqrt\beta\,
+# \mathrm dB$, leaves the density $e^{-U}$ invariant (section 3 of the paper). Like the
+# paper we use a wrapped normal of unit scale at the origin:
 #
 # $$-U(x) = -\frac{r^2}{2} - \log 2\pi - \log\frac{\sinh r}{r}.$$
 #
 # `rgen.WrappedNormal` has that density for any mean. Every step of the walk evaluates
-# its gradient, so we write it for this one mean: a distribution of your own needs a
-# `log_prob` and a `sample`, and this one compiles in a third of the time.
+# its gradient, so we write it for this one mean, which compiles in a third of the time.
+# A distribution of your own needs only `log_prob` and `sample`.
 
 
 # %%
@@ -89,9 +92,9 @@ difference = rgen.log_prob(prior, test) - rgen.log_prob(general, test)
 print(f"largest difference from WrappedNormal: {jnp.max(jnp.abs(difference)):.1e} nats")
 
 # %% [markdown]
-# The table has the mean distance of the noised data from the origin. Brownian motion
-# drifts outwards for ever, since a circle's length grows as $\sinh r$. Langevin
-# dynamics stops at the prior.
+# The table shows the mean distance of the noised data from the origin. Brownian motion
+# drifts outwards forever, since the length of a circle grows as $\sinh r$. Langevin
+# dynamics converges to the prior.
 
 # %%
 process = rgen.Langevin(plane, rgen.LogUniformSchedule(1e-3, 6.0), prior, steps=40)
@@ -130,14 +133,14 @@ for ax, title, x in zip(axes, titles, [test, *frames], strict=True):
 # %% [markdown]
 # ## Training
 #
-# The transitions of Langevin dynamics can be sampled by a random walk, but their
-# density is not known: there is no target for denoising. The implicit loss $|s|^2 +
-# 2\,\mathrm{div}\,s$ (Table 2 of the paper) needs only the samples.
+# A random walk samples the transitions of Langevin dynamics, but their density is not
+# known, so denoising has no target. The implicit loss $|s|^2 + 2\,\mathrm{div}\,s$
+# (Table 2 of the paper) needs only the samples.
 #
-# Far from the origin an array of numbers is a long vector: the metric stretches its
-# part across the radius by $\sinh(r) / r$. So the network's output is coefficients in
-# an orthonormal frame, whose lengths are those of the metric. Without this
-# parametrisation, samples that stray far out diverge.
+# In these coordinates the metric stretches vectors by $\sinh(r) / r$ across the radius.
+# Far from the origin even a small array is a long vector. So the network's output is
+# coefficients in an orthonormal frame, where lengths are those of the metric. Without
+# this parametrisation, samples far from the origin diverge.
 
 
 # %%
@@ -198,11 +201,11 @@ curve = plot.training_curve(ax, losses)
 # %% [markdown]
 # ## How good is it?
 #
-# The negative log-likelihood (NLL) of held-out points can't be lower in the mean than
-# the entropy of the target, the first number of the table. The last column turns the
-# question round: it is the NLL of samples of each row under the target, which is large
-# where samples are in places without data. Beside the model stand the prior, and the
-# isotropic wrapped normal at the origin that fits the data best.
+# The expected negative log-likelihood (NLL) of held-out points is at least the entropy
+# of the target, which the first row estimates. The last column is the reverse: the NLL
+# of each row's samples under the target, which is large for samples in places without
+# data. The baselines are the prior, and the isotropic wrapped normal at the origin that
+# fits the data best.
 
 # %%
 controller = diffrax.PIDController(rtol=1e-3, atol=1e-3)
@@ -229,8 +232,8 @@ for name, distribution in rows.items():
 # %% [markdown]
 # ## On the disc
 #
-# Densities are per hyperbolic area. In the picture that area shrinks towards the rim,
-# so that a mode far out looks smaller than it is.
+# Densities are with respect to hyperbolic area. The disc shrinks this area towards its
+# rim, so a mode far out looks smaller than it is.
 
 # %%
 pixels = 80
@@ -250,10 +253,12 @@ bar = plot.color_bar(list(axes[0]), images)
 # %% [markdown]
 # ## What to change first
 #
-# - `rgen.losses.sliced` in place of `implicit`: one derivative a point in any
+# - `rgen.losses.sliced` instead of `implicit`: one derivative per point in any
 #   dimension, with more variance.
-# - `Prior`: a scale of 2. Or `rgen.Gibbs` with a potential of your own: it is enough to
-#   train, and leaves the density of the model unknown by a constant.
-# - `process`: more or fewer `steps` of the random walk, which take most of the time.
-# - `steps` and `batch`: 6,000 and 512 are those of the experiment on the results page.
-# - `rgen.Hyperbolic(3)`: all of this works there too, but for the pictures.
+# - `Prior`: a scale of 2, or `rgen.Gibbs` with a potential of your own. Training
+#   doesn't need the normalising constant; without it the model's log-density is known
+#   up to a constant.
+# - `process`: more or fewer `steps` of the random walk, which takes most of the time.
+# - `steps` and `batch`: the experiment on the results page uses 6,000 and 512.
+# - `rgen.Hyperbolic(3)`, with data and a prior in three dimensions: all but the plots
+#   works there too.

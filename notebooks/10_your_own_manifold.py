@@ -11,9 +11,11 @@
 # %% [markdown]
 # # A manifold of your own
 #
-# Write down the equation of a surface, or a metric in coordinates, and rgen has its
-# geodesics, its Brownian motion and generative models on it. This notebook makes the
-# same torus twice, once of each kind, checks both, and trains a model on it.
+# Write down the equation of a surface, or a metric in coordinates, and rgen derives its
+# geodesics, its Brownian motion and generative models on it. This notebook defines the
+# same torus in both ways, checks both, and trains a model on it.
+#
+# Needs the extra `notebooks`: `pip install '.[notebooks]'` in a clone.
 
 # %%
 import math
@@ -36,10 +38,11 @@ BLUE, RED = "#1f4e79", "#d1342f"
 # %% [markdown]
 # ## From an equation
 #
-# A *level set* holds the points $x$ with $c(x) = 0$, with the metric of the surrounding
-# space. A torus of revolution is the set of points at the distance $1/2$ from a circle
-# of radius 1. `radius` says that the ball of that radius holds it, and `crossings` in
-# how many points a line can meet it: rgen uses both to sample the uniform distribution.
+# A *level set* is the set of points $x$ with $c(x) = 0$, with the metric of the
+# surrounding space. A torus of revolution is the set of points at distance $1/2$ from a
+# circle of radius 1. `radius` is that of a ball around the origin that contains the
+# surface, and `crossings` is the largest number of points in which a line meets it.
+# rgen uses both to sample the uniform distribution.
 
 
 # %%
@@ -62,9 +65,9 @@ torus = Torus()
 # %% [markdown]
 # ## From a metric
 #
-# The same surface in two angles, around the axis and around the tube. Its metric is
-# $(1 + \tfrac12 \cos b)^2\, \mathrm da^2 + \tfrac14\, \mathrm db^2$, and both angles
-# have the period $2\pi$.
+# The same surface has two angles as coordinates: $a$ around the axis, and $b$ around
+# the tube. Its metric is $(1 + \tfrac12 \cos b)^2\, \mathrm da^2 + \tfrac14\, \mathrm
+# db^2$, and both angles have period $2\pi$.
 
 
 # %%
@@ -88,11 +91,11 @@ def to_space(x):
 # %% [markdown]
 # ## The checker
 #
-# `rgen.testing.check_manifold` tests some forty identities at random points: geodesics
-# keep their speed, the connection is metric, divergences are those along geodesics,
-# samples of `uniform` are uniform. A mistake in your equation or metric shows here,
-# not in a model that is slightly wrong. What you did not define is skipped, with the
-# reason.
+# `rgen.testing.check_manifold` tests about forty identities at random points. For
+# example, geodesics keep their speed, the connection is metric, the divergence agrees
+# with derivatives along geodesics, and samples of `uniform` are uniform. A mistake in
+# your equation or metric shows here, before it makes a model slightly wrong. The
+# checker skips what you did not define, and says why.
 
 # %%
 for manifold in (torus, angles):
@@ -104,7 +107,7 @@ for manifold in (torus, angles):
     print(f"  skipped: {', '.join(report.skipped)}")
 
 # %% [markdown]
-# Both give the same geodesics. `exp` solves the geodesic equation by Diffrax.
+# Both give the same geodesics. `exp` solves the geodesic equation with Diffrax.
 
 # %%
 start, velocity = jnp.array([0.3, 0.8]), jnp.array([1.1, -1.6])
@@ -139,10 +142,10 @@ plt.show()
 # %% [markdown]
 # ## Data with a known density
 #
-# Angles $a$ and $b$ with von Mises densities $\propto e^{\kappa \cos}$, around two
-# places of the torus. The density with respect to the area divides by
-# $\tfrac12 (1 + \tfrac12 \cos b)$. Its entropy is the best negative log-likelihood that
-# a model can have.
+# The angles $a$ and $b$ have von Mises densities $\propto e^{\kappa \cos}$ around two
+# points of the torus. To get the density with respect to area, we divide by the area
+# element $\tfrac12 (1 + \tfrac12 \cos b)$. The entropy is the best negative
+# log-likelihood that a model can reach.
 
 # %%
 centres = jnp.array([[0.6, 0.3], [2.6, -1.2]])
@@ -168,11 +171,11 @@ print(f"entropy {entropy:.3f}, uniform {torus.log_volume:.3f} nats")
 # %% [markdown]
 # ## A model on it
 #
-# No heat kernel is known here. The noising process is a geodesic random walk, and the
-# loss is one that needs no kernel: the sliced score-matching loss
+# This torus has no known heat kernel. So the noising process is a geodesic random walk,
+# and the loss is one that doesn't need the kernel: the sliced score-matching loss
 # $\langle u, s\rangle^2 + 2\, \langle u, \nabla_u s\rangle$ with a random tangent
-# vector $u$. Ten geodesic steps leave the uniform distribution as it is, so that the
-# walk ends in the prior.
+# vector $u$. Geodesic steps of any length leave the uniform distribution invariant, so
+# it is the prior even of a walk of ten long steps.
 
 # %%
 process = rgen.Brownian(
@@ -218,8 +221,8 @@ print(f"mean loss of the last 500 steps: {np.mean(losses[-500:]):.3f}")
 # ## Density and samples
 #
 # A `rgen.ScoreModel` is a distribution, on this surface as on any other manifold. Its
-# density integrates to one: by the trapezoidal rule in the two angles, with the area
-# element $\tfrac12 (1 + \tfrac12 \cos b)$.
+# density integrates to one. We check this by the trapezoidal rule in the two angles,
+# with the area element $\tfrac12 (1 + \tfrac12 \cos b)$.
 
 # %%
 model = rgen.ScoreModel(score, process)
@@ -253,12 +256,12 @@ plt.show()
 # %% [markdown]
 # ## What to change first
 #
-# - **The equation.** An ellipsoid, or the surface of your own data. Run the checker
+# - **The equation.** Try an ellipsoid, or the surface of your own data. Run the checker
 #   first.
 # - **The metric.** Train the same model on `AngleTorus()`: only the data change.
-# - **More equations.** With `constraint` of several entries a level set has a higher
-#   codimension, as the frames of the Stiefel manifold have. Then define `log_volume`
-#   and `_uniform`.
+# - **More equations.** A `constraint` with several components gives a higher
+#   codimension, as for the frames of the Stiefel manifold. Then define `log_volume` and
+#   `_uniform` too.
 # - **The retraction.** `rgen.GeodesicRandomWalk(torus, rgen.ProjectionRetraction())`
-#   projects steps instead of solving geodesics. Each step is cheaper, and there must be
-#   more of them: `rgen.Brownian` warns when there are too few.
+#   projects steps instead of solving geodesics. Each step is cheaper, but you need more
+#   of them. `rgen.Brownian` warns if there are too few.

@@ -11,10 +11,12 @@
 # %% [markdown]
 # # Densities
 #
-# The probability flow turns a score into a normalised density. You see how exact that
-# density is, what Hutchinson's estimate of the divergence does to it, what a density
-# costs in network evaluations, whether it is calibrated, and how to differentiate it.
-# The true density is known here, so that every number stands beside a right answer.
+# The probability flow turns a score into a normalised density. You see how accurate
+# that density is, how Hutchinson's estimate of the divergence changes it, how many
+# network evaluations it costs, whether it is calibrated, and how to differentiate it.
+# The true density is known, so every number has a right answer to compare with.
+#
+# Needs the extra `notebooks`: `pip install '.[notebooks]'` in a clone.
 
 # %%
 import time
@@ -40,10 +42,9 @@ data_key, init_key, train_key, test_key = jr.split(jr.key(0), 4)
 # %% [markdown]
 # ## Data whose density is known
 #
-# The data are a mixture of heat kernels of the variance 0.02, centred on a spiral.
-# Noise of the variance $v$ turns a heat kernel of the variance $v_0$ into one of
-# $v_0 + v$. So we know the density $p_t$ of the noised data, and its score, at every
-# time.
+# The data are a mixture of heat kernels of variance 0.02, centred on a spiral. Noise of
+# variance $v$ turns a heat kernel of variance $v_0$ into one of variance $v_0 + v$. So
+# we know the density $p_t$ of the noised data and its score at every time.
 
 # %%
 sphere = rgen.Sphere(2)
@@ -83,7 +84,8 @@ class ExactScore(eqx.Module):
 # %% [markdown]
 # ## Training
 #
-# A small network and the denoising loss, with the training step of every notebook.
+# A small network, the denoising loss, and the same training step as in the other
+# notebooks.
 
 # %%
 score = rgen.nn.ScoreField(
@@ -115,13 +117,13 @@ for key in tqdm(jr.split(train_key, steps), desc="training"):
     score, state, loss = step(score, state, key)
 
 # %% [markdown]
-# ## Beside the truth
+# ## Comparison with the truth
 #
-# Three models: the trained one, one with the exact score, and the trained score made
-# too steep by 30 %, which stands for an overconfident model. All densities are those at
-# the noise level of $t_0$, a variance of 0.005. The error of the exact score is that of
-# the machinery: the tolerance of the solver, rounding in float32, and a prior that is
-# uniform although 0.7 % of the slowest mode is left.
+# We compare three models: the exact score, the trained score, and the trained score
+# times 1.3, an example of an overconfident model. All densities are at the noise level
+# of $t_0$, a variance of 0.005. The error of the exact score has three sources: the
+# tolerance of the solver, rounding in float32, and the uniform prior, since 0.7 % of
+# the slowest mode is left at $t_1$.
 
 
 # %%
@@ -177,10 +179,10 @@ plt.show()
 # %% [markdown]
 # ## An integral that is one
 #
-# A Gauss-Legendre rule in $z$ times equal steps in longitude integrates every
-# polynomial of degree below 96 on the sphere exactly. The density of a flow integrates
-# to one for every score field, right or wrong: that it does so doesn't say that a model
-# is good.
+# A Gauss-Legendre rule in $z$ with equal steps in longitude integrates every polynomial
+# of degree below 96 on the sphere exactly. The density of a flow integrates to one for
+# every score field, right or wrong. So an integral of one doesn't show that a model is
+# good.
 
 # %%
 n = 48
@@ -202,11 +204,11 @@ for name, value in at_nodes.items():
 # ## Exact and Hutchinson divergence
 #
 # The log-density is an integral of the divergence of the flow along a path.
-# Hutchinson's estimate replaces the trace by one random quadratic form, whose random
-# signs stay the same along the path, so that the solver sees a smooth field. The
-# estimate of $\log p$ is unbiased. That of $p$ is not: $\mathbb E\, e^{\log p +
-# \varepsilon} > p$ by Jensen's inequality, so that the estimated densities integrate
-# to more than one.
+# Hutchinson's estimate replaces the trace by one random quadratic form. Its random
+# signs stay the same along the path, so the solver sees a smooth field. The estimate of
+# $\log p$ is unbiased. That of $p$ is not: $\mathbb E\, e^{\log p + \varepsilon} > p$
+# by Jensen's inequality, and the estimated densities integrate to more than one on
+# average.
 
 # %%
 estimate = rgen.ScoreModel(
@@ -224,9 +226,9 @@ print(f"spread of one estimate   {jnp.sqrt(jnp.mean(spread**2)):8.3f} nats")
 print(f"integral of exp estimate {weights @ np.exp(noisy):8.3f}")
 
 # %% [markdown]
-# In two dimensions the exact divergence pushes two tangent vectors through the network
-# and Hutchinson's pushes one: there is little to gain. The table times both for
-# networks of one size on spheres of rising dimension.
+# In two dimensions the exact divergence takes two Jacobian-vector products with the
+# network and Hutchinson's takes one, so there is little to gain. The table times both
+# on spheres of increasing dimension, with networks of the same size.
 
 
 # %%
@@ -285,10 +287,10 @@ plt.show()
 # %% [markdown]
 # ## Accuracy and cost
 #
-# `rgen.log_prob_and_cost` returns what each density took. A smaller tolerance of the
-# step-size controller takes more network evaluations. Tolerances that are arrays are
-# compiled once for all values. Errors are differences from Dopri8 at the tolerance
-# $10^{-6}$, about the best that float32 can do.
+# `rgen.log_prob_and_cost` also returns the number of network evaluations (NFE) of each
+# density. A smaller tolerance of the step-size controller needs more of them. We pass
+# tolerances as arrays, so one compilation serves all values. Errors are differences
+# from Dopri8 at tolerance $10^{-6}$, about the best that float32 can do.
 
 
 # %%
@@ -324,12 +326,12 @@ plt.show()
 # %% [markdown]
 # ## Calibration
 #
-# The highest-density region of the level $\alpha$ is the smallest set with the
-# probability $\alpha$. If points follow the density, a share $\alpha$ of them falls in
-# it, for every $\alpha$. The quadrature gives the probability mass above the density of
-# each point without sampling; the Kolmogorov-Smirnov distance of these numbers from the
-# uniform distribution is below the printed bound in 95 % of all cases for points that
-# follow the density.
+# The highest-density region of level $\alpha$ is the smallest set of probability
+# $\alpha$. If points follow the density, a share $\alpha$ of them falls in it, for
+# every $\alpha$. For each point, the quadrature gives the mass of the region where the
+# density is higher. If points follow the density, these masses are uniform on $[0, 1]$.
+# Their Kolmogorov-Smirnov distance from uniform is then below the printed bound in 95 %
+# of cases.
 
 
 # %%
@@ -367,9 +369,9 @@ for (density, points), level in levels.items():
 print(f"{'bound at 95 %':<31}{1.36 / np.sqrt(m):12.3f}")
 
 # %% [markdown]
-# Samples of the probability flow follow its density by construction: this line checks
-# the solvers. Those of the reverse SDE do so only as far as the score is that of a
-# diffusion, and held-out data as far as the model is right.
+# Samples of the probability flow follow its density by construction, so that row checks
+# the solvers. Samples of the reverse SDE follow it only if the field is the score of a
+# diffusion, and held-out data only if the model is right.
 
 # %%
 figure, axes = plt.subplots(1, 2, figsize=(10, 3.8), layout="constrained")
@@ -397,8 +399,8 @@ plt.show()
 # ## Gradients of a density
 #
 # `sphere.gradient(model.log_prob, x)` differentiates through the solver. For the exact
-# score it is the score at $t_0$ again. A trained field need not be a gradient, nor the
-# score of its own flow, so that the two differ.
+# score, the result is the score at $t_0$ again. A trained field need not be a gradient,
+# nor the score of its own flow, so the two differ.
 
 
 # %%
@@ -419,11 +421,11 @@ print(f"gradient of log p, true score  {relative(gradient, true_score):8.3f}")
 print(f"score at t0, true score        {relative(field, true_score):8.3f}")
 
 # %% [markdown]
-# The default adjoint differentiates in reverse mode. Forward mode needs
-# `diffrax.ForwardMode()`, also twice in a row. Forward over reverse mode, as
-# `jax.hessian` takes it, needs `diffrax.DirectAdjoint()`, which compiles for longer.
-# The Laplacian $\Delta \log p$ is the divergence of the gradient; the true one is
-# that of the exact score.
+# The default adjoint works in reverse mode. Forward mode, once or twice, needs
+# `diffrax.ForwardMode()`. Forward over reverse mode, as in `jax.hessian`, needs
+# `diffrax.DirectAdjoint()`, which takes longer to compile. The Laplacian $\Delta \log
+# p$ is the divergence of the gradient; its true value is the divergence of the exact
+# score.
 
 # %%
 forward = rgen.ProbabilityFlow(
@@ -449,16 +451,15 @@ print("truth  ", *(f"{a:8.1f}" for a in true_laplacian(x[:8])))
 print("trained", *(f"{a:8.1f}" for a in laplacian))
 
 # %% [markdown]
-# Each derivative magnifies the errors of the network at fine scales: a density that is
-# good in nats may have a fair gradient and a poor Laplacian.
+# Each derivative amplifies the network's errors at fine scales. A density that is good
+# in nats may have a fair gradient and a poor Laplacian.
 
 # %% [markdown]
 # ## What to change first
 #
-# - `v_min` of the schedule: the noise level that the density has. At $10^{-4}$ the same
-#   data need more frequencies and steps, and the densities more evaluations.
-# - `steps` and `width`: does a smaller error of the density come with better
-#   calibration?
+# - `v_min` of the schedule: the noise level of the density. At $10^{-4}$ the same data
+#   need more frequencies and training steps, and each density more network evaluations.
+# - `steps` and `width`: does a smaller error of the density improve calibration?
 # - The factor 1.3 of `Scaled`: below 1 the model is underconfident, and its coverage
 #   lies above the diagonal.
 # - `solver` and tolerance of `rgen.ProbabilityFlow`: for a held-out likelihood, an

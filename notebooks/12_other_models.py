@@ -11,11 +11,13 @@
 # %% [markdown]
 # # Baselines
 #
-# Four kinds of model learn one distribution on the sphere: a score model, flow
-# matching, a Moser flow, and a continuous normalizing flow (CNF) by maximum
-# likelihood. All use one training step; only the loss changes. You see their
+# Four kinds of model learn the same distribution on the sphere. They are a score model,
+# flow matching, a Moser flow, and a continuous normalizing flow (CNF) trained by
+# maximum likelihood. All use one training step; only the loss changes. You see their
 # densities and samples side by side, and what each costs to train, to sample and to
 # evaluate.
+#
+# Needs the extra `notebooks`: `pip install '.[notebooks]'` in a clone.
 
 # %%
 import time
@@ -40,11 +42,11 @@ train_key, test_key, init_key, step_key, sample_key = jr.split(jr.key(0), 5)
 # %% [markdown]
 # ## A pinwheel on the sphere
 #
-# Normal arms in the tangent plane of the pole are rotated by an angle that depends on
-# the radius, and mapped to the sphere by the exponential map. The rotation preserves
-# areas, and the exponential map changes them by $\sin r / r$. So the density is
-# known. A distribution of your own takes two methods: `log_prob` and `sample` of one
-# point.
+# The arms are normal distributions in the tangent plane of the pole. They are rotated
+# by an angle that depends on the radius, and mapped to the sphere by the exponential
+# map. The rotation preserves area, and the exponential map scales it by $\sin r / r$,
+# so the density is known. A distribution of your own needs two methods for one point:
+# `log_prob` and `sample`.
 
 # %%
 sphere = rgen.Sphere(2)
@@ -87,12 +89,12 @@ train = rgen.sample(truth, train_key, 20_000)
 test = rgen.sample(truth, test_key, 2_048)
 
 # %% [markdown]
-# ## Four losses of one point
+# ## Four losses
 #
-# Each takes a field, a data point, a time in $[0, 1]$ and a key. The Moser flow and the
-# CNF have no use for the time. Maximum likelihood solves an ODE and differentiates
-# through it at every step. A coarse tolerance keeps that affordable; a fixed grid of a
-# few steps would not do, since training then exploits the error of the solver.
+# Each loss takes a field, a data point, a time in $[0, 1]$ and a key. The Moser flow
+# and the CNF ignore the time. Maximum likelihood solves an ODE and differentiates
+# through it in every training step. A coarse tolerance keeps that affordable. A fixed
+# grid of a few steps doesn't work: training then exploits the error of the solver.
 
 # %%
 process = rgen.Brownian(sphere, rgen.LogUniformSchedule(v_min=1e-3))
@@ -121,8 +123,8 @@ def likelihood_loss(field, x, t, key):
 # %% [markdown]
 # ## One training step
 #
-# All networks have the same size, optimiser and batches. A step of the Moser flow or of
-# the CNF takes longer than one of the others, and they get fewer of them.
+# All runs use the same network size, optimiser and batches. A step of the Moser flow or
+# of the CNF takes longer, so they get fewer steps.
 
 # %%
 size = dict(width=64, depth=2, frequencies=32, max_frequency=8.0)
@@ -167,9 +169,9 @@ runs = {
 fitted = {name: fit(name, *run) for name, run in runs.items()}
 
 # %% [markdown]
-# The losses are in different units: compare no values between the panels. That of the
-# CNF is a negative log-likelihood, and that of the Moser flow is one up to a constant
-# and the penalty.
+# The losses have different units, so compare no values between panels. The CNF's loss
+# is a negative log-likelihood; the Moser flow's is one up to a constant and the
+# penalty.
 
 # %%
 figure, axes = plt.subplots(1, 4, figsize=(12, 2.6), layout="constrained")
@@ -182,9 +184,9 @@ plt.show()
 # ## Likelihood and cost
 #
 # All four are distributions: `rgen.log_prob_and_cost` and `rgen.sample_and_cost` give
-# values and network evaluations (NFE) of each. The solvers have one tolerance. A
-# density evaluates the field with its divergence, and so does a sample of the Moser
-# flow.
+# values and network evaluations (NFE). All ODE solvers use one tolerance. Each
+# evaluation for a density includes the divergence of the field, and so does each one
+# for a sample of the Moser flow.
 
 # %%
 controller = diffrax.PIDController(rtol=1e-4, atol=1e-4)
@@ -226,15 +228,16 @@ print(f"{'uniform':<15}{sphere.log_volume:8.3f}"
       f"{sphere.log_volume + jnp.mean(log_truth):8.3f}")  # fmt: skip
 
 # %% [markdown]
-# NLL is the mean negative log-likelihood of held-out points, in nats, and KL its
-# distance from the truth. The densities of the score model are those of the data with
-# noise of the variance 0.001. A Moser flow may have a negative density, and its
-# log-density is NaN there: the line says how many held-out points had to be left out.
+# NLL is the mean negative log-likelihood of held-out points in nats, and KL its
+# difference from that of the truth. The score model's densities are those of the data
+# with noise of variance 0.001. A Moser flow may have a negative density, where its
+# log-density is NaN; the table says how many held-out points are left out for this
+# reason.
 
 # %% [markdown]
 # ## Densities and samples
 #
-# The globes show the hemisphere around the pole. All densities have one colour scale.
+# The globes show the hemisphere around the pole. All densities share one colour scale.
 
 # %%
 globe = rgen.plot.Orthographic(latitude=90.0)
@@ -256,9 +259,9 @@ plt.show()
 # %% [markdown]
 # ## Mass where there should be none
 #
-# The NLL of held-out points says little about places without data. Of each density we
-# take the mass outside of the pinwheel's highest-density region of 99.9 %, by a sum
-# over uniform points, and the negative mass of the Moser flow.
+# The NLL of held-out points says little about places without data. For each density we
+# estimate the mass outside the pinwheel's 99.9 % highest-density region by a sum over
+# uniform points. We also estimate the negative mass of the Moser flow.
 
 # %%
 everywhere = rgen.sample(uniform, jr.key(1), 8_192)
@@ -277,11 +280,12 @@ for name, model in models.items():
 # %% [markdown]
 # ## What to change first
 #
-# - The steps of the CNF: with ten times as many it is a fair competitor, at many times
-#   the training time of the others.
-# - `penalty` of the Moser flow: less negative mass for more, at some likelihood.
-# - `sampler=rgen.ProbabilityFlow()` of the score model: fewer evaluations a sample than
-#   the 200 steps of the reverse SDE.
+# - The steps of the CNF: with ten times as many it is competitive, at many times the
+#   training time of the others.
+# - `penalty` of the Moser flow: a larger one gives less negative mass, at some cost in
+#   likelihood.
+# - `sampler=rgen.ProbabilityFlow()` of the score model: fewer evaluations per sample
+#   than the 200 steps of the reverse SDE.
 # - `base` of the flows: `rgen.VonMisesFisher(pole, 1.0)` starts closer to the data.
 # - The data: `rgen.datasets.populated_places()` has finer scales. It needs a smaller
 #   `v_min`, more frequencies and a wider network.

@@ -12,9 +12,11 @@
 # # Diffrax underneath
 #
 # The processes of rgen are [Diffrax](https://docs.kidger.site/diffrax/) terms. So
-# everything that Diffrax can do with a differential equation works on a manifold:
-# saved times, dense output, events, and a solver that you write yourself. This
-# notebook solves the forward and the reverse SDE of a model on the sphere by hand.
+# Diffrax's features work on a manifold: saved times, dense output, events, and a solver
+# that you write yourself. This notebook solves the forward and the reverse SDE of a
+# model on the sphere by hand.
+#
+# Needs the extra `notebooks`: `pip install '.[notebooks]'` in a clone.
 
 # %%
 from typing import ClassVar
@@ -42,8 +44,8 @@ globe = plot.Orthographic(longitude=20.0, latitude=25.0)
 # ## The forward SDE, with saved times
 #
 # `rgen.forward_sde` is a Diffrax term. `rgen.GeodesicRandomWalk` is a Diffrax solver
-# that steps along geodesics, and `rgen.BrownianGrid` a Brownian path that is known at
-# the times of the steps. `diffrax.SaveAt` says what to keep.
+# that steps along geodesics, and `rgen.BrownianGrid` is a Brownian path known at the
+# times of the steps. `diffrax.SaveAt` says what to keep.
 
 # %%
 times = jnp.linspace(process.schedule.t0, process.schedule.t1, 201)
@@ -79,10 +81,9 @@ plt.show()
 # %% [markdown]
 # ## Dense output
 #
-# With `SaveAt(dense=True)` the solution is a function of time. Between the steps it
-# follows the geodesic of the step, so every value is a point of the sphere. A Brownian
-# path itself does not follow geodesics between the steps: take statistics at their
-# ends.
+# With `SaveAt(dense=True)` the solution is a function of time. Within a step it follows
+# the geodesic, so every value is a point of the sphere. A Brownian path doesn't follow
+# geodesics between the steps, so take statistics only at their ends.
 
 # %%
 dense = eqx.filter_jit(noised)(london, jr.key(1), diffrax.SaveAt(dense=True))
@@ -92,10 +93,10 @@ print("distance from the unit sphere:", jnp.abs(jnp.linalg.norm(between, axis=1)
 # %% [markdown]
 # ## Events
 #
-# A `diffrax.Event` stops the solution. Here it stops Brownian motion at unit speed when
-# it comes within 60 degrees of the South Pole. The mean of that time is known: with the
-# generator $\tfrac12\Delta$ and a start at the North Pole it is
-# $4 \log(1 / \sin(\alpha / 2))$ for a cap of radius $\alpha$.
+# A `diffrax.Event` stops the solve. Here it stops Brownian motion at unit speed when it
+# comes within 60 degrees of the South Pole. The expected time is known. For the
+# generator $\tfrac12\Delta$, a start at the North Pole and a cap of radius $\alpha$, it
+# is $4 \log(1 / \sin(\alpha / 2))$.
 
 # %%
 radius = np.deg2rad(60.0)
@@ -135,15 +136,15 @@ for step in (0.04, 0.01, 0.0025):
     print(f"  steps of {step:<7}{jnp.mean(hits):8.3f} ± {error:.3f}")
 
 # %% [markdown]
-# The walk is looked at only at the ends of its steps, and misses visits to the cap in
-# between. The time is too long by an amount that falls with the square root of the
-# step.
+# The event is checked only at the ends of steps, so visits to the cap in between are
+# missed. The measured time is too long, by an amount that falls with the square root of
+# the step.
 
 # %% [markdown]
 # ## A model
 #
 # The reverse process needs a score. We train a small one on the populated places of the
-# Earth, with the denoising loss. One step of training is one compiled function.
+# Earth with the denoising loss. One training step is one compiled function.
 
 # %%
 data = rgen.datasets.populated_places()
@@ -184,9 +185,9 @@ print(f"mean loss of the last 500 steps: {np.mean(losses[-500:]):.3f}")
 # %% [markdown]
 # ## The reverse SDE, step by step
 #
-# `rgen.sample` does this for you. By hand, it is `rgen.reverse_sde` from a point of the
-# prior, along times that fall. `process.time_grid` spaces them equally in the logarithm
-# of the variance.
+# `rgen.sample` does this for you. By hand, solve `rgen.reverse_sde` from a sample of
+# the prior along decreasing times. `process.time_grid` spaces them equally in the
+# logarithm of the variance.
 
 # %%
 falling = process.time_grid(200)
@@ -223,10 +224,10 @@ plt.show()
 # %% [markdown]
 # ## A solver of your own
 #
-# The probability flow is an ODE, and any solver of Diffrax for ODEs can solve it. This
-# one takes Heun's method along geodesics: it goes to the end of the step, carries the
-# velocity that it finds there back by parallel transport, and steps with the mean of
-# the two. It is all that Diffrax asks of a solver.
+# The probability flow is an ODE, which any ODE solver of Diffrax can solve. The solver
+# below is Heun's method along geodesics. It goes to the end of the step, transports the
+# velocity found there back to the start, and steps with the mean of the two velocities.
+# These four methods are all that Diffrax asks of a solver.
 
 
 # %%
@@ -256,8 +257,9 @@ class GeodesicHeun(diffrax.AbstractItoSolver):
 
 
 # %% [markdown]
-# The samplers of rgen take it as it is. Its error is the distance of the samples from
-# those of Diffrax's `Dopri8` at a tight tolerance, from the same points of the prior.
+# rgen's samplers accept it as it is. Its error is the distance of the samples from
+# those of Diffrax's `Dopri8` at a tight tolerance, started from the same points of the
+# prior.
 
 # %%
 precise = diffrax.PIDController(rtol=1e-6, atol=1e-6)
@@ -299,10 +301,10 @@ plt.show()
 # %% [markdown]
 # ## What to change first
 #
-# - **The event.** Stop the *reverse* SDE when it enters a region, and look at the times
-#   at which paths of different continents decide.
+# - **The event.** Stop the *reverse* SDE when it enters a region, and look at the
+#   distribution of that time.
 # - **The solver.** `rgen.ReverseSDE(100, solver=GeodesicHeun(sphere))` runs the reverse
 #   SDE with it.
 # - **The steps.** `rgen.ProbabilityFlow(diffrax.Tsit5(), diffrax.PIDController(1e-4,
 #   1e-4))` chooses its own, and `rgen.sample_and_cost` counts them.
-# - **The manifold.** Nothing above but the data and the maps is about the sphere.
+# - **The manifold.** Only the data, the maps and the event are specific to the sphere.

@@ -11,10 +11,12 @@
 # %% [markdown]
 # # From one device to many
 #
-# The training step is a pure function, so that JAX can run it on several devices
-# without a change: put the batch on them, and the compiler does the rest. This notebook
-# trains on four simulated devices, compares the result with that of one, and stops and
+# The training step is a pure function, so JAX can run it unchanged on several devices.
+# Shard the batch over them, and the compiler does the rest. This notebook trains on
+# four simulated devices, compares the losses with those of one device, and stops and
 # resumes a run without losing a bit.
+#
+# Needs the extra `notebooks`: `pip install '.[notebooks]'` in a clone.
 
 # %%
 from pathlib import Path
@@ -40,8 +42,8 @@ print(jax.devices())
 # %% [markdown]
 # ## The step
 #
-# The same as in every notebook. It takes the batch as an argument, so that the caller
-# decides where it lives.
+# The step is the usual one. It takes the batch as an argument, so the caller decides
+# which devices hold it.
 
 # %%
 data = rgen.datasets.populated_places()
@@ -78,9 +80,9 @@ def step(score, state, x0, key):
 # %% [markdown]
 # ## Sharding
 #
-# A mesh of devices with one axis. The batch is cut along it, parameters and optimiser
-# state are copied to every device. Gradients are then averages over the devices, which
-# the compiler adds by itself.
+# The devices form a mesh with one axis. The batch is sharded along it; parameters and
+# optimiser state are replicated on every device. The gradient is then a mean over the
+# devices, and the compiler inserts the communication.
 
 # %%
 mesh = jax.make_mesh((4,), ("batch",), axis_types=(AxisType.Auto,))
@@ -122,13 +124,13 @@ print(f"                      {four_devices[199]:.6f} on four")
 print(f"largest difference of the losses of 200 steps: {difference.max():.1e}")
 
 # %% [markdown]
-# The two runs add the same numbers in another order. They differ by rounding, which
-# grows slowly as training goes on.
+# The two runs add the same numbers in different orders. They differ by rounding errors,
+# which grow slowly in the course of training.
 #
 # ## Samples and densities
 #
-# `rgen.sample` and `rgen.log_prob` take a model whose parameters are on all devices,
-# and points that are cut over them.
+# `rgen.sample` and `rgen.log_prob` take a model with replicated parameters, and points
+# sharded over the devices.
 
 # %%
 model = rgen.ScoreModel(score, process)
@@ -149,10 +151,10 @@ plt.show()
 # %% [markdown]
 # ## Stopping and resuming
 #
-# A run is its parameters, its optimiser state and the number of steps done. The keys
-# follow from the first one, so that there is nothing else to store. Equinox writes the
-# arrays of a pytree; the code makes the structure that they are read into. A random key
-# in a pytree needs `jax.random.key_data`, which makes a plain array of it.
+# The state of a run is its parameters, its optimiser state and the number of steps
+# done. All keys follow from the first one, so nothing else needs to be stored. Equinox
+# saves the arrays of a pytree; your code builds the structure that they are loaded
+# into. To save a random key, turn it into a plain array by `jax.random.key_data`.
 
 # %%
 outputs = Path("outputs")
@@ -180,9 +182,10 @@ print(f"resumed after {done} steps; the same to the last bit: {equal}")
 # %% [markdown]
 # ## What to change first
 #
-# - **Real devices.** Leave out the line with `jax_num_cpu_devices`, and make the mesh
-#   of `len(jax.devices())`.
-# - **The batch.** With more devices take a larger batch; it must divide evenly.
+# - **Real devices.** Remove the line with `jax_num_cpu_devices`, and make a mesh of
+#   `len(jax.devices())`.
+# - **The batch.** With more devices use a larger batch; its size must be a multiple of
+#   their number.
 # - **Large models.** Shard the parameters too: `PartitionSpec` along their longest
 #   axis.
-# - **Large checkpoints.** Orbax writes sharded arrays from every device at once.
+# - **Large checkpoints.** Orbax saves sharded arrays from all devices in parallel.

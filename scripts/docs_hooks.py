@@ -51,11 +51,16 @@ def gallery(found: list[Tutorial], folder: str) -> str:
     return '<div class="gallery" markdown>\n\n' + "\n".join(cards) + "\n</div>\n"
 
 
+def beside_docs(name: str) -> str:
+    """A page of the root of the repository, with its links as they are on the site."""
+    return (ROOT / name).read_text("utf-8").replace("](docs/", "](")
+
+
 def on_files(files: Files, config: MkDocsConfig) -> Files:
     found = tutorials()
     pages: dict[str, str | bytes] = {
-        "contributing.md": (ROOT / "CONTRIBUTING.md").read_text("utf-8"),
-        "changelog.md": (ROOT / "CHANGELOG.md").read_text("utf-8"),
+        "contributing.md": beside_docs("CONTRIBUTING.md"),
+        "changelog.md": beside_docs("CHANGELOG.md"),
         "tutorials/index.md": "# Tutorials\n\n"
         "Each is a notebook that runs in under three minutes on two cores. The outputs "
         "here are those of its last run; the sources are in `notebooks/`.\n\n"

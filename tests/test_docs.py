@@ -20,6 +20,8 @@ import nbformat
 import pytest
 from helpers import slow
 
+from benchmarks import report
+
 
 ROOT = pathlib.Path(__file__).parent.parent
 DOCS = ROOT / "docs"
@@ -292,6 +294,11 @@ def test_the_numbers_of_the_readme_are_on_the_page_of_results():
     results = (DOCS / "results.md").read_text("utf-8")
     assert len(numbers) >= 6
     assert [number for number in numbers if number not in results] == []
+
+
+def test_the_page_of_speed_is_that_of_the_benchmarks():
+    written = report.PAGE.read_text("utf-8")
+    assert written == report.page(), "run: python -m benchmarks.report"
 
 
 # Notebooks, whose outputs are those of their last run

@@ -131,10 +131,9 @@ def test_the_page_of_results_is_that_of_the_results(name):
     assert written == report.page(name), "run: python -m experiments.report"
 
 
-def words():
+def words(page="results_in_full.md"):
     """The page on one line."""
-    page = report.DOCS / "results_in_full.md"
-    return " ".join(page.read_text("utf-8").split())
+    return " ".join((report.DOCS / page).read_text("utf-8").split())
 
 
 def km(variance, digits=0):
@@ -220,7 +219,8 @@ def test_copies_in_the_test_points_are_as_many_as_the_page_says(
             np.mean([point in seen for point in map(tuple, np.asarray(test))])
         )
     assert (round(100 * min(shares)), round(100 * max(shares))) == (low, high)
-    assert f"{low} to {high} %" in words()
+    for page in report.PAGES:
+        assert f"{low} to {high} %" in words(page)
     if dataset == "volcano":
         assert f"Of {rows} rows {distinct} are distinct" in words()
         tests = round(rows / 10), round(distinct / 10)
@@ -444,7 +444,7 @@ def test_the_error_on_the_circle_is_that_of_its_exact_distribution():
     ("time", "slope"), [(1.0, -1.9), (2.0, -1.3), (5.0, -1.0), (8.0, -1.0)]
 )
 def test_in_the_end_the_gap_is_the_rate(time, slope):
-    """As docs/results.md says, to the digits that it has."""
+    """As the page says, to the digits that it has."""
     ends = [math.log(error_on_the_circle(time + h)) for h in (-0.125, 0.125)]
     assert (ends[1] - ends[0]) / 0.25 == pytest.approx(slope, abs=0.05)
     assert "-1.9 at $T = 1$, -1.3 at 2 and -1.0 at 5" in words()

@@ -14,8 +14,9 @@ class TruncatedHeatKernel(AbstractKernel):
     degrees $l \le J$, on $SO(3)$ the representations $l \le J$, and on $T^d$ the modes
     $|n| \le J$ of each angle.
 
-    Good once $J^2 v \gg 1$. At smaller variances the terms cancel: the sum takes
-    negative values, where `log_prob` is NaN, and the score is wrong even in its sign.
+    Good once $J^2 v \gg 1$. At smaller variances the omitted terms matter: the sum
+    takes negative values, where `log_prob` is NaN, and the score is wrong even in its
+    sign.
     Samples are those of the exact kernel.
 
     **Arguments:**
