@@ -97,6 +97,7 @@ for ax, (name, projection) in zip(axes, projections.items(), strict=True):
     plot.trajectories(ax, projection, seen, color=BLUE, width=0.6)
     plot.points(ax, projection, seen[:, -1], color=RED, size=14, alpha=1)
     ax.set_title(name)
+plt.show()
 
 # %% [markdown]
 # ## The walk against the heat kernel
@@ -117,7 +118,7 @@ for ax, (name, projection) in zip(axes, projections.items(), strict=True):
 # means.
 
 # %%
-n, v = 100_000, jnp.array(0.5)
+n, v = 50_000, jnp.array(0.5)
 functions = {
     "sphere": (2, lambda x: x @ starts["sphere"]),
     "torus": (1, lambda x: jnp.cos(x[0])),
@@ -190,6 +191,7 @@ for ax, (name, x) in zip(axes, walked.items(), strict=True):
     ax.set(title=name, xlabel="distance from the start", yticks=[], xlim=(0, 3.2))
 axes[0].set_ylabel("density")
 axes[0].legend()
+plt.show()
 
 # %% [markdown]
 # ## A small model
@@ -305,6 +307,7 @@ for column, k in zip(axes.T, chosen, strict=True):
     column[0].set_title(f"noise of {radius[k]:.2f} rad", fontsize="medium")
 axes[0, 0].text(-3, 0, "forward", rotation=90, va="center")
 axes[1, 0].text(-3, 0, "reverse", rotation=90, va="center")
+plt.show()
 
 # %% [markdown]
 # The squared maximum mean discrepancy (MMD²) is a distance between two samples. Its
@@ -313,8 +316,12 @@ axes[1, 0].text(-3, 0, "reverse", rotation=90, va="center")
 # samples of the noised data, and so shows the sampling error. The last column compares
 # with the data: it falls as the points become continents.
 
+
 # %%
-mmd = partial(rgen.metrics.squared_mmd, sphere, v=0.01)
+def mmd(x, y):
+    return rgen.metrics.squared_mmd(sphere, x[:500], y[:500], v=0.01)
+
+
 held = rgen.datasets.minibatch(noise_key, data, n)
 fresh = {k: noised_data(jr.fold_in(noise_key, 100 + k), saved[k]) for k in chosen}
 print(f"{'noise':>10}{'reverse, forward':>18}{'two forward':>13}{'reverse, data':>15}")
@@ -332,10 +339,11 @@ for k in reversed(chosen):
 # The reverse process as an animation: one frame per saved step, with the last one held.
 
 # %%
-figure, ax = plt.subplots(figsize=(6, 3.1), layout="constrained")
+figure, ax = plt.subplots(figsize=(5.2, 2.7), layout="constrained")
 plot.frame(ax, world)
 plot.coastlines(ax, world)
-film = jnp.concatenate([paths, jnp.repeat(paths[:, -1:], 8, axis=1)], axis=1)
+film = paths[:700]
+film = jnp.concatenate([film, jnp.repeat(film[:, -1:], 8, axis=1)], axis=1)
 animation = plot.animate(ax, world, film, size=3)
 folder = Path("outputs")
 folder.mkdir(exist_ok=True)

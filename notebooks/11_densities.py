@@ -444,8 +444,8 @@ slope, laplacian = eqx.filter_vmap(gradient_and_laplacian, in_axes=(None, 0))(
     model, x[:8]
 )
 true_laplacian = jax.vmap(partial(sphere.divergence, lambda y: ExactScore()(y, t0)))
-difference = jnp.max(jnp.abs(slope - gradient[:8]))
-print(f"largest difference of forward and reverse mode: {difference:.1e}")
+difference = relative(slope, gradient[:8])
+print(f"forward and reverse mode, relative difference: {difference:.1e}")
 print("Laplacian of log p at eight points (nats a square radian)")
 print("truth  ", *(f"{a:8.1f}" for a in true_laplacian(x[:8])))
 print("trained", *(f"{a:8.1f}" for a in laplacian))

@@ -121,13 +121,14 @@ def time_to_cap(key, step, n):
         stepsize_controller=diffrax.StepTo(grid),
         event=diffrax.Event(inside),
         adjoint=diffrax.ForwardMode(),
+        max_steps=n,
     )
     return solution.ts[-1]
 
 
 expected = 4 * np.log(1 / np.sin(radius / 2))
 print(f"mean time to the cap: {expected:.3f} in theory")
-for step in (0.04, 0.01, 0.0025):
+for step in (0.04, 0.01, 0.004):
     n = round(24 / step)
     hits = jax.jit(jax.vmap(lambda key, step=step, n=n: time_to_cap(key, step, n)))(
         jr.split(jr.key(2), 2000)

@@ -8,7 +8,7 @@
 The source of a notebook is `notebooks/NN_name.py`, in Jupytext's percent format; the
 `.ipynb` beside it holds the outputs of a full run. `--check` fails where the cells of
 the two differ, or where one has no outputs. Prints a line of JSON for each, with the
-seconds that it took.
+seconds that it took, or that it was not run since its data could not be downloaded.
 """
 
 import argparse
@@ -16,11 +16,12 @@ import json
 import pathlib
 import sys
 import time
-from concurrent.futures import ProcessPoolExecutor
+from concurrent.futures import Future, ProcessPoolExecutor
 
 import jupytext
 import nbformat
 from nbclient import NotebookClient
+from nbclient.exceptions import CellExecutionError
 from nbformat import NotebookNode
 
 
@@ -44,11 +45,17 @@ def read(source: pathlib.Path) -> NotebookNode:
 
 
 def run(source: pathlib.Path) -> tuple[NotebookNode, float]:
-    """The notebook with the outputs of a run, and the seconds that it took."""
+    """The notebook with the outputs of a run, and the seconds that it took. Raises a
+    `ConnectionError` where its data could not be downloaded."""
     notebook = read(source)
     client = NotebookClient(notebook, resources={"metadata": {"path": str(FOLDER)}})
     start = time.perf_counter()
-    client.execute()
+    try:
+        client.execute()
+    except CellExecutionError as error:
+        if "could not download" in error.evalue:
+            raise ConnectionError(error.evalue) from error
+        raise
     seconds = time.perf_counter() - start
     for cell in notebook.cells:
         cell["metadata"] = {}
@@ -81,6 +88,24 @@ def differences(source: pathlib.Path) -> list[str]:
     return wrong
 
 
+def report(source: pathlib.Path, found: Future, write: bool) -> None:
+    try:
+        notebook, seconds = found.result()
+    except ConnectionError as error:
+        if write:
+            raise
+        line = {"notebook": source.stem, "not run": str(error)}
+        print(json.dumps(line), flush=True)
+        return
+    line = {"notebook": source.stem, "seconds": round(seconds, 1)}
+    print(json.dumps(line), flush=True)
+    if write:
+        nbformat.write(notebook, source.with_suffix(".ipynb"))
+    if seconds > MOST_SECONDS:
+        # Another machine may be slower: no fault.
+        print(f"{source.stem} took over {MOST_SECONDS} s", file=sys.stderr)
+
+
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("names", nargs="*", help="how the names begin; all by default")
@@ -92,16 +117,8 @@ def main() -> None:
                if p.name.startswith(beginnings)]  # fmt: skip
     wrong = []
     with ProcessPoolExecutor(arguments.jobs) as pool:
-        for source, (notebook, seconds) in zip(
-            sources, pool.map(run, sources), strict=True
-        ):
-            line = {"notebook": source.stem, "seconds": round(seconds, 1)}
-            print(json.dumps(line), flush=True)
-            if not arguments.check:
-                nbformat.write(notebook, source.with_suffix(".ipynb"))
-            if seconds > MOST_SECONDS:
-                # Another machine may be slower: no fault.
-                print(f"{source.stem} took over {MOST_SECONDS} s", file=sys.stderr)
+        for source, found in [(s, pool.submit(run, s)) for s in sources]:
+            report(source, found, write=not arguments.check)
             wrong += differences(source)
     if wrong:
         remedy = "Run `python scripts/notebooks.py` and commit what it writes."

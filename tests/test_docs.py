@@ -19,6 +19,7 @@ import types
 import nbformat
 import pytest
 from helpers import slow
+from nbclient.exceptions import CellExecutionError
 
 from benchmarks import report
 
@@ -313,12 +314,22 @@ def _notebooks() -> types.ModuleType:
     return module
 
 
-NOTEBOOKS = sorted((ROOT / "notebooks").glob("[0-9]*.ipynb"))
+NOTEBOOKS = sorted((ROOT / "notebooks").glob("[0-9]*.py"))
+every_notebook = pytest.mark.parametrize(
+    "source", NOTEBOOKS, ids=lambda path: path.stem
+)
 
 
-@pytest.mark.parametrize("notebook", NOTEBOOKS, ids=lambda path: path.stem)
-def test_a_notebook_has_the_cells_of_its_source(notebook: pathlib.Path):
-    assert _notebooks().differences(notebook.with_suffix(".py")) == []
+@every_notebook
+def test_a_notebook_has_the_cells_of_its_source(source: pathlib.Path):
+    assert _notebooks().differences(source) == []
+
+
+@every_notebook
+def test_a_notebook_says_what_to_install_and_what_to_change(source: pathlib.Path):
+    cells = [cell["source"] for cell in _notebooks().read(source).cells]
+    assert cells[0].endswith("`pip install '.[notebooks]'` in a clone.")
+    assert cells[-1].startswith("## What to change first\n")
 
 
 def test_a_notebook_of_another_source_is_found(tmp_path: pathlib.Path):
@@ -332,6 +343,20 @@ def test_a_notebook_of_another_source_is_found(tmp_path: pathlib.Path):
     source.write_text("# %% [markdown]\n# # A\n\n# %%\n1 + 2\n")
     (wrong,) = notebooks.differences(source)
     assert "does not have the cells of 01_a.py" in wrong
+
+
+@pytest.mark.parametrize(
+    ("error", "expected"),
+    [
+        ("FileNotFoundError('could not download volcano')", ConnectionError),
+        ("ValueError('a mistake')", CellExecutionError),
+    ],
+)
+def test_a_notebook_that_fails_is_no_success(error, expected, tmp_path: pathlib.Path):
+    source = tmp_path / "01_a.py"
+    source.write_text(f"# %%\nraise {error}\n")
+    with pytest.raises(expected, match=error.split("'")[1]):
+        _notebooks().run(source)
 
 
 # As on the page, but for the time that it takes.

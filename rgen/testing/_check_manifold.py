@@ -18,6 +18,16 @@ from .._typing import Key, Point, Scalar, Tangent, typed
 
 _Residuals: TypeAlias = dict[str, Array]
 
+# Nearly all of the time goes to compiling programs that run once: they need not be
+# optimised.
+_compiled = functools.partial(
+    eqx.filter_jit,
+    compiler_options={
+        "xla_backend_optimization_level": 0,
+        "xla_llvm_disable_expensive_passes": True,
+    },
+)
+
 
 class ManifoldReport(NamedTuple):
     """What [`rgen.testing.check_manifold`][] found.
@@ -127,7 +137,7 @@ class _Sample(NamedTuple):
     noise: Array
 
 
-@eqx.filter_jit
+@_compiled
 def _sample(manifold: AbstractManifold, key: Key, n: int, radius: Scalar) -> _Sample:
     def one(key: Key, length: Scalar) -> _Sample:
         keys = jr.split(key, 8)
@@ -153,7 +163,7 @@ def _point(manifold: AbstractManifold, key: Key) -> Point:
     return manifold.exp(origin, manifold.tangent_noise(origin, key) / 2)
 
 
-@eqx.filter_jit
+@_compiled
 def _evaluate(
     identities: Callable[[AbstractManifold, _Sample], _Residuals],
     manifold: AbstractManifold,
@@ -403,7 +413,7 @@ _IDENTITIES = {
 }
 
 
-@eqx.filter_jit
+@_compiled
 def _uniformity(m: AbstractManifold, key: Key, radius: Scalar) -> _Residuals:
     def divergences(key: Key) -> Array:
         x = m.uniform(key)
@@ -431,14 +441,14 @@ def _volume(m: AbstractManifold, key: Key, radius: Scalar) -> _Residuals:
 
 # Two programs, not one: two batched calls of LAPACK that run at the same time wait for
 # each other for ever where JAX 0.10 has no more than two threads.
-@eqx.filter_jit
+@_compiled
 def _inside(m: AbstractManifold, key: Key, radius: Scalar) -> Array:
     """Which of the samples of `uniform` are in the ball around the origin."""
     x = jax.vmap(m.uniform)(jr.split(key, _STATISTICAL))
     return jax.vmap(lambda x: m.dist(m.origin, x) < radius)(x)
 
 
-@eqx.filter_jit
+@_compiled
 def _growths(m: AbstractManifold, key: Key, radius: Scalar) -> Array:
     """How much `exp` expands volume at uniform points of the flat ball."""
 
