@@ -247,7 +247,7 @@ for key in tqdm(jr.split(train_key, steps), desc="training"):
 # steps.
 
 # %%
-n = 1500
+n = 1000
 grid = process.time_grid(192)
 saved = grid[::8]
 
@@ -342,7 +342,7 @@ for k in reversed(chosen):
 figure, ax = plt.subplots(figsize=(5.2, 2.7), layout="constrained")
 plot.frame(ax, world)
 plot.coastlines(ax, world)
-film = paths[:700]
+film = paths[:600]
 film = jnp.concatenate([film, jnp.repeat(film[:, -1:], 8, axis=1)], axis=1)
 animation = plot.animate(ax, world, film, size=3)
 folder = Path("outputs")

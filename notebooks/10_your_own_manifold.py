@@ -224,7 +224,9 @@ print(f"mean loss of the last 500 steps: {np.mean(losses[-500:]):.3f}")
 #
 # A `rgen.ScoreModel` is a distribution, on this surface as on any other manifold. Its
 # density integrates to one. We check this by the trapezoidal rule in the two angles,
-# with the area element $\tfrac12 (1 + \tfrac12 \cos b)$.
+# with the area element $\tfrac12 (1 + \tfrac12 \cos b)$. The density is that of the
+# data with noise of variance 0.01. Its NLL is above the entropy by this noise, and by
+# what 1,500 steps have not learnt.
 
 # %%
 model = rgen.ScoreModel(score, process)

@@ -293,6 +293,8 @@ for name, values in median.items():
 figure, ax = plt.subplots(figsize=(5, 3.6), layout="constrained")
 for (name, values), color in zip(median.items(), (BLUE, RED), strict=True):
     ax.loglog(counts, values, "o-", color=color, label=name)
+ax.set_xticks(counts, counts)
+ax.minorticks_off()
 ax.set_xlabel("steps")
 ax.set_ylabel("median distance from the solution (radians)")
 ax.set_title("Two solvers of the probability flow")

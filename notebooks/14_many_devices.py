@@ -134,7 +134,7 @@ print(f"largest difference of the losses of 200 steps: {difference.max():.1e}")
 
 # %%
 model = rgen.ScoreModel(score, process)
-test = jax.device_put(data[:1024], cut)
+test = place(rgen.datasets.minibatch(jr.key(4), data, 1024))
 log_prob = rgen.log_prob(model, test)
 print(f"mean log-density of 1,024 places: {jnp.mean(log_prob):.3f} nats")
 print(f"the uniform distribution:        {-sphere.log_volume:.3f}")

@@ -20,13 +20,14 @@ _Residuals: TypeAlias = dict[str, Array]
 
 # Nearly all of the time goes to compiling programs that run once: they need not be
 # optimised.
-_compiled = functools.partial(
-    eqx.filter_jit,
-    compiler_options={
-        "xla_backend_optimization_level": 0,
-        "xla_llvm_disable_expensive_passes": True,
-    },
-)
+_OPTIONS = {
+    "xla_backend_optimization_level": 0,
+    "xla_llvm_disable_expensive_passes": True,
+}
+
+
+def _compiled(function: Callable[..., Any]) -> Callable[..., Any]:
+    return eqx.filter_jit(function, compiler_options=_OPTIONS)
 
 
 class ManifoldReport(NamedTuple):
