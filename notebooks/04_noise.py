@@ -296,7 +296,7 @@ radius = jnp.sqrt(jax.vmap(process.schedule.variance)(saved))
 forward = {k: noised_data(jr.fold_in(noise_key, k), saved[k]) for k in chosen}
 
 world = plot.Mollweide()
-figure, axes = plt.subplots(2, 5, figsize=(14, 3.4), layout="constrained")
+figure, axes = plt.subplots(2, 5, figsize=(13, 3.2), layout="constrained")
 for column, k in zip(axes.T, chosen, strict=True):
     for ax, x, color in zip(
         column, (forward[k], paths[:, k]), (BLUE, RED), strict=True
@@ -342,7 +342,7 @@ for k in reversed(chosen):
 figure, ax = plt.subplots(figsize=(5.2, 2.7), layout="constrained")
 plot.frame(ax, world)
 plot.coastlines(ax, world)
-film = paths[:600]
+film = paths[:450]
 film = jnp.concatenate([film, jnp.repeat(film[:, -1:], 8, axis=1)], axis=1)
 animation = plot.animate(ax, world, film, size=3)
 folder = Path("outputs")
