@@ -62,7 +62,7 @@ def on_files(files: Files, config: MkDocsConfig) -> Files:
         "contributing.md": beside_docs("CONTRIBUTING.md"),
         "changelog.md": beside_docs("CHANGELOG.md"),
         "tutorials/index.md": "# Tutorials\n\n"
-        "Each is a notebook that runs in under three minutes on two cores. The outputs "
+        "Each is a notebook that runs in about three minutes on two cores. The outputs "
         "here are those of its last run; the sources are in `notebooks/`.\n\n"
         + gallery(found, ""),
     }
