@@ -18,17 +18,6 @@ from .._typing import Key, Point, Scalar, Tangent, typed
 
 _Residuals: TypeAlias = dict[str, Array]
 
-# Nearly all of the time goes to compiling programs that run once: they need not be
-# optimised.
-_OPTIONS = {
-    "xla_backend_optimization_level": 0,
-    "xla_llvm_disable_expensive_passes": True,
-}
-
-
-def _compiled(function: Callable[..., Any]) -> Callable[..., Any]:
-    return eqx.filter_jit(function, compiler_options=_OPTIONS)
-
 
 class ManifoldReport(NamedTuple):
     """What [`rgen.testing.check_manifold`][] found.
@@ -138,7 +127,7 @@ class _Sample(NamedTuple):
     noise: Array
 
 
-@_compiled
+@eqx.filter_jit
 def _sample(manifold: AbstractManifold, key: Key, n: int, radius: Scalar) -> _Sample:
     def one(key: Key, length: Scalar) -> _Sample:
         keys = jr.split(key, 8)
@@ -164,7 +153,7 @@ def _point(manifold: AbstractManifold, key: Key) -> Point:
     return manifold.exp(origin, manifold.tangent_noise(origin, key) / 2)
 
 
-@_compiled
+@eqx.filter_jit
 def _evaluate(
     identities: Callable[[AbstractManifold, _Sample], _Residuals],
     manifold: AbstractManifold,
@@ -414,7 +403,7 @@ _IDENTITIES = {
 }
 
 
-@_compiled
+@eqx.filter_jit
 def _uniformity(m: AbstractManifold, key: Key, radius: Scalar) -> _Residuals:
     def divergences(key: Key) -> Array:
         x = m.uniform(key)
@@ -442,14 +431,14 @@ def _volume(m: AbstractManifold, key: Key, radius: Scalar) -> _Residuals:
 
 # Two programs, not one: two batched calls of LAPACK that run at the same time wait for
 # each other for ever where JAX 0.10 has no more than two threads.
-@_compiled
+@eqx.filter_jit
 def _inside(m: AbstractManifold, key: Key, radius: Scalar) -> Array:
     """Which of the samples of `uniform` are in the ball around the origin."""
     x = jax.vmap(m.uniform)(jr.split(key, _STATISTICAL))
     return jax.vmap(lambda x: m.dist(m.origin, x) < radius)(x)
 
 
-@_compiled
+@eqx.filter_jit
 def _growths(m: AbstractManifold, key: Key, radius: Scalar) -> Array:
     """How much `exp` expands volume at uniform points of the flat ball."""
 
