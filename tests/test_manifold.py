@@ -19,7 +19,6 @@ import pytest
 import scipy.stats
 from helpers import (
     MANIFOLDS,
-    QUICK,
     compact_manifolds,
     directions,
     every_manifold,
@@ -67,8 +66,6 @@ def steps_up_to(manifold, x, key, fraction):
 
 @every_manifold
 def test_the_contract(name, dtype, eps):
-    if dtype == jnp.float32 and name not in QUICK:
-        pytest.skip("float64 is the sharper test, and each takes long to compile")
     manifold = MANIFOLDS[name]()
     # A radius near the injectivity radius, and a short one.
     for fraction in (0.9, 0.01):
