@@ -5,9 +5,8 @@
 """
 
 import json
-import re
-from collections.abc import Iterable
 
+from ._page import fill, table
 from ._versions import ROOT
 
 
@@ -20,12 +19,6 @@ SPHERES = {"Sphere, d ≤ 9": range(1, 10), "Sphere, d from 10 to 511": range(10
 def lines(benchmark: str) -> list[dict]:
     path = ROOT / "benchmarks" / "results" / f"{benchmark}.jsonl"
     return [json.loads(line) for line in path.read_text("utf-8").splitlines()]
-
-
-def table(head: Iterable[str], rows: Iterable[Iterable[object]]) -> str:
-    head = list(head)
-    every = [head, ["---"] * len(head), *rows]
-    return "\n".join("| " + " | ".join(map(str, row)) + " |" for row in every)
 
 
 def columns(benchmark: str, **heads: str) -> str:
@@ -87,9 +80,7 @@ def values() -> dict[str, str]:
 
 
 def page() -> str:
-    text = (ROOT / "benchmarks" / "page.md").read_text("utf-8")
-    found = values()
-    return re.sub(r"\{\{(\w+)\}\}", lambda match: found[match[1]], text)
+    return fill(ROOT / "benchmarks" / "page.md", values()) + "\n"
 
 
 def main() -> None:

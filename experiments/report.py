@@ -7,11 +7,12 @@ python -m experiments.report
 from collections.abc import Callable
 from functools import partial
 
+from benchmarks._page import fill
+
 from ._report._bound import bound
 from ._report._earth import protocol, settings
 from ._report._hyperbolic import hyperbolic
 from ._report._lines import ROOT
-from ._report._page import fill
 from ._report._passes import passes
 from ._report._rotations import rotations
 from ._report._summary import summary
@@ -19,6 +20,7 @@ from ._report._torus import torus
 
 
 DOCS = ROOT / "docs"
+TEMPLATES = ROOT / "experiments" / "page"
 
 # In the order of each page: a template, and what it is filled in with.
 PAGES: dict[str, dict[str, Callable[[], dict[str, str]]]] = {
@@ -40,7 +42,8 @@ PAGES: dict[str, dict[str, Callable[[], dict[str, str]]]] = {
 
 
 def page(name: str) -> str:
-    parts = (fill(template, values()) for template, values in PAGES[name].items())
+    sections = PAGES[name].items()
+    parts = (fill(TEMPLATES / f"{part}.md", values()) for part, values in sections)
     return "\n\n".join(parts) + "\n"
 
 

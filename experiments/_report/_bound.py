@@ -5,9 +5,11 @@ from collections.abc import Callable
 
 import numpy as np
 
+from benchmarks._page import table
+
 from ..wasserstein_bound import MANIFOLDS
 from ._lines import grouped
-from ._tables import decimals, table
+from ._tables import decimals
 
 
 # The abscissa of each sweep: its label, its value for a line, and the slope of the

@@ -5,6 +5,8 @@ from collections import defaultdict
 
 import numpy as np
 
+from benchmarks._page import table
+
 from .._published import EARTH, SOURCES, WITHOUT_CODE
 from ..earth import DATASETS, MIN_VARIANCE, STEPS
 from ._lines import grouped, values
@@ -16,7 +18,6 @@ from ._tables import (
     half_width,
     interval,
     methods_in,
-    table,
 )
 
 

@@ -1,7 +1,9 @@
 """The hyperbolic plane."""
 
+from benchmarks._page import table
+
 from ._lines import grouped
-from ._tables import FIT, NAMES, fit, table
+from ._tables import FIT, NAMES, fit
 
 
 def hyperbolic() -> dict[str, str]:

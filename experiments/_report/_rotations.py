@@ -1,9 +1,11 @@
 """Table 5."""
 
+from benchmarks._page import table
+
 from .._published import ROTATIONS
 from ..rotations import MIN_VARIANCE, STEPS
 from ._lines import grouped
-from ._tables import FIT, NAMES, fit, floors, methods_in, table
+from ._tables import FIT, NAMES, fit, floors, methods_in
 
 
 # To first order, v / 2 for each dimension and unit of the precision of the angle, of

@@ -1,11 +1,13 @@
 """The short page: the findings, and the main table of each experiment."""
 
+from benchmarks._page import table
+
 from .._published import EARTH, ROTATIONS
 from ..earth import DATASETS
 from ..torus import ENTROPY
 from ._earth import earth_verdict, nlls, of_protocol
 from ._lines import grouped, values
-from ._tables import NAMES, interval, mean, table
+from ._tables import NAMES, interval, mean
 from ._torus import within
 
 

@@ -36,11 +36,6 @@ FIT = [
 ]
 
 
-def table(head: list[str], rows: list[list[str]]) -> str:
-    rule = ["---"] * len(head)
-    return "\n".join("| " + " | ".join(row) + " |" for row in [head, rule, *rows])
-
-
 def interval(numbers: list[float], digits: int = 2) -> str:
     """The mean, its 95 % interval, and their number."""
     n = len(numbers)

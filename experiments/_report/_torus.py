@@ -1,8 +1,10 @@
 """The torus, by its dimension."""
 
+from benchmarks._page import table
+
 from ..torus import ENTROPY, METHODS
 from ._lines import grouped
-from ._tables import NAMES, floors, mean, methods_in, table
+from ._tables import NAMES, floors, mean, methods_in
 
 
 def torus() -> dict[str, str]:
