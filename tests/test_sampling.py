@@ -333,6 +333,21 @@ def test_number_of_evaluations(tolerance):
 
 # Other manifolds and processes
 
+WALK = rgen.Langevin(H2, rgen.LinearSchedule(0.1, 2.0))
+CALLS = {
+    "sample": lambda x, key: rgen.ReverseSDE()(zero, PROCESS, x, key)[0],
+    "log_prob": lambda x, key: rgen.ScoreModel(zero, PROCESS).log_prob_and_cost(x),
+    "random walk": lambda x, key: WALK.sample(H2.origin, jnp.array(0.5), key),
+}
+
+
+@pytest.mark.parametrize("call", CALLS.values(), ids=list(CALLS))
+def test_programs_can_be_kept_in_the_compilation_cache(call):
+    # JAX keeps no program that calls back to Python.
+    lowered = jax.jit(call).lower(S2.origin, jr.key(0))
+    assert "callback" not in lowered.as_text()
+
+
 COMPACT = {
     "Product": rgen.Product(S2, T2),
     "Power": rgen.Power(SO3, 2),

@@ -159,14 +159,15 @@ def _evaluate(
     manifold: AbstractManifold,
     sample: _Sample,
 ) -> _Residuals:
-    return jax.vmap(functools.partial(identities, manifold))(sample)
+    # Not by `jax.vmap`, which takes as long as tracing does, once more.
+    return jax.lax.map(functools.partial(identities, manifold), sample)
 
 
 def _core(m: AbstractManifold, s: _Sample) -> _Residuals:
-    # Mapped over what it starts with, for a geodesic may be long to compile.
-    push = lambda v, u: jax.jvp(lambda v: m.exp(s.x, v), (v,), (u,))
+    # Mapped over what it starts with, for a geodesic may be long to trace and compile.
+    push = lambda vu: jax.jvp(lambda v: m.exp(s.x, v), vu[:1], vu[1:])
     steps = jnp.stack([s.step, 0 * s.step]), jnp.stack([s.step, s.v])
-    (y, at_start), (velocity, slope) = jax.vmap(push)(*steps)
+    (y, at_start), (velocity, slope) = jax.lax.map(push, steps)
     tangent = m.to_tangent(s.x, s.a)
     return {
         "points are on the manifold": 1.0 - m.contains(s.x),
@@ -245,12 +246,12 @@ def _differences(m: AbstractManifold, s: _Sample) -> _Residuals:
             y, velocity = jax.jvp(lambda v: m.exp(s.x, v), (step,), (e,))
             return f(y), m.inner(y, field(y), velocity)
 
-        values = jax.vmap(at)(jnp.array([-2.0, -1.0, 1.0, 2.0], s.x.dtype))
+        values = jax.lax.map(at, jnp.array([-2.0, -1.0, 1.0, 2.0], s.x.dtype))
         difference = lambda v: (8 * (v[2] - v[1]) - (v[3] - v[0])) / (12 * h)
         return jax.tree.map(difference, values)
 
     basis = m.basis(s.x)
-    slopes, divergences = jax.vmap(along)(basis)
+    slopes, divergences = jax.lax.map(along, basis)
     gradient = m.gradient(f, s.x)
     return {
         "gradient is the slope along geodesics": slopes
@@ -288,6 +289,8 @@ def _logarithms(m: AbstractManifold, s: _Sample) -> _Residuals:
 
 def _distance_calculus(m: AbstractManifold, s: _Sample) -> _Residuals:
     y = m.exp(s.x, s.step)
+    # First, for it may be absent, and the others are long to trace.
+    back = m.log(y, s.x)
 
     def half_square(y: Point) -> Scalar:
         log = m.log(s.x, y)
@@ -299,7 +302,7 @@ def _distance_calculus(m: AbstractManifold, s: _Sample) -> _Residuals:
     gradient = functools.partial(m.gradient, half_square)
     value, laplacian = ExactDivergence()(m, gradient, y)
     return {
-        "gradient of the half squared distance": value + m.log(y, s.x),
+        "gradient of the half squared distance": value + back,
         "its Laplacian is the growth of volume": laplacian - m.dim - growth,
     }
 
@@ -352,10 +355,10 @@ def _killing_fields(m: AbstractManifold, s: _Sample) -> _Residuals:
 
 def _gradients(m: AbstractManifold, s: _Sample) -> _Residuals:
     total = lambda x, v: jnp.sum(jnp.cos(m.exp(x, v)))
-    slopes = jax.vmap(jax.grad(total, (0, 1)), (None, 0))
+    slopes = lambda v: jax.grad(total, (0, 1))(s.x, v)
     return {
         "gradients of exp are finite, also at zero": _broken(
-            slopes(s.x, jnp.stack([s.step, 0 * s.step]))
+            jax.lax.map(slopes, jnp.stack([s.step, 0 * s.step]))
         ),
         "gradients of project are finite": _broken(
             jax.grad(lambda x: jnp.sum(jnp.cos(m.project(x))))(s.x)
@@ -460,7 +463,8 @@ _STATISTICS = {"uniform": _uniformity, "volume": _volume}
 
 
 def _other_dtypes(m: AbstractManifold) -> float:
-    """How many of the results at float32 points are not float32, in x64 mode."""
+    """How many of the results at float32 points are not float32, in x64 mode. Under
+    `jax.vmap`, which the identities leave out."""
 
     def results(x: Point) -> list[Array]:
         v = m.to_tangent(x, x)
@@ -470,8 +474,8 @@ def _other_dtypes(m: AbstractManifold) -> float:
         return [*shared, m.inner(x, v, v), m.divergence(lambda y: y, x)]
 
     with jax.enable_x64(True):
-        point = jax.ShapeDtypeStruct(m.point_shape, jnp.float32)
-        found = jax.eval_shape(results, point)
+        points = jax.ShapeDtypeStruct((2, *m.point_shape), jnp.float32)
+        found = jax.eval_shape(jax.vmap(results), points)
     return float(sum(value.dtype != jnp.float32 for value in found))
 
 
