@@ -56,6 +56,16 @@ def beside_docs(name: str) -> str:
     return (ROOT / name).read_text("utf-8").replace("](docs/", "](")
 
 
+def on_config(config: MkDocsConfig) -> MkDocsConfig:
+    """Puts each tutorial below the page of all of them."""
+    assert config.nav is not None
+    pages = [{each.title: f"tutorials/{each.name}.md"} for each in tutorials()]
+    for item in config.nav:
+        if "Tutorials" in item:
+            item["Tutorials"] = [item["Tutorials"], *pages]
+    return config
+
+
 def on_files(files: Files, config: MkDocsConfig) -> Files:
     found = tutorials()
     pages: dict[str, str | bytes] = {
