@@ -111,9 +111,8 @@ def normal_score(x, t):
 
 def density(adjoint, score=normal_score, process=PLANE):
     controller = diffrax.PIDController(rtol=1e-4, atol=1e-4)
-    flow = rgen.ProbabilityFlow(
-        stepsize_controller=controller, adjoint=adjoint, max_steps=64
-    )
+    # Of few stages, for the program of a Hessian is long.
+    flow = rgen.ProbabilityFlow(diffrax.Bosh3(), controller, adjoint, max_steps=64)
     model = rgen.ScoreModel(score, process, flow=flow)
     return lambda x: model.log_prob_and_cost(x)[0]
 

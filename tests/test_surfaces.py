@@ -178,19 +178,23 @@ class Large(Biased):
 
 @pytest.mark.slow
 @pytest.mark.parametrize(
-    ("make", "identity"),
+    ("make", "identities"),
     [
-        (Biased, "divergences have the mean zero under `uniform`"),
-        (Large, "a ball has its share of the volume"),
-        (Drifting, "exp ends on the manifold"),
-        (Turned, "the connection is metric"),
-        (Turned, "divergence is the growth along geodesics"),
-        (Stretched, "frame has the metric for covariance"),
+        (Biased, ["divergences have the mean zero under `uniform`"]),
+        (Large, ["a ball has its share of the volume"]),
+        (Drifting, ["exp ends on the manifold"]),
+        (
+            Turned,
+            ["the connection is metric", "divergence is the growth along geodesics"],
+        ),
+        (Stretched, ["frame has the metric for covariance"]),
     ],
 )
-def test_the_contract_finds_faults(make, identity):
-    with pytest.raises(AssertionError, match=rf"{identity}: residual .*, tolerance"):
+def test_the_contract_finds_faults(make, identities):
+    with pytest.raises(AssertionError) as found:
         check_manifold(make(), jr.key(0), radius=0.5, n=8)
+    for identity in identities:
+        assert f"{identity}: residual" in str(found.value)
 
 
 class Redundant(surfaces.Stiefel):
