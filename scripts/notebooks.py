@@ -13,6 +13,7 @@ seconds that it took, or that it was not run since its data could not be downloa
 
 import argparse
 import json
+import os
 import pathlib
 import sys
 import time
@@ -115,6 +116,9 @@ def main() -> None:
     beginnings = tuple(arguments.names) or ("",)
     sources = [p for p in sorted(FOLDER.glob("[0-9]*.py"))
                if p.name.startswith(beginnings)]  # fmt: skip
+    # What one notebook has compiled the others find.
+    os.environ.setdefault("JAX_COMPILATION_CACHE_DIR", str(FOLDER / ".compiled"))
+    os.environ.setdefault("JAX_PERSISTENT_CACHE_MIN_COMPILE_TIME_SECS", "0")
     wrong = []
     with ProcessPoolExecutor(arguments.jobs) as pool:
         for source, found in [(s, pool.submit(run, s)) for s in sources]:
