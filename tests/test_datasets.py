@@ -86,8 +86,17 @@ def test_to_degrees_takes_lists():
 
 
 def test_to_unit_swapped():
-    with pytest.raises(ValueError, match=r"1 of 2 .*row 1: 120\.0.*Longitude comes"):
+    with pytest.raises(ValueError, match=r"1 of 2 .*row 1,.*: 120\.0.*longitude comes"):
         datasets.to_unit(jnp.array([10.0, 20.0]), jnp.array([-30.0, 120.0]))
+
+
+def test_to_unit_of_a_latitude_out_of_range():
+    table = np.array([[10.0, -30.0], [20.0, 98.4]])
+    with pytest.raises(ValueError, match=r"drop them: table = table\[np\.abs"):
+        datasets.to_unit(table[:, 0], table[:, 1])
+    # What the error says to do.
+    table = table[np.abs(table[:, 1]) <= 90]
+    assert datasets.to_unit(table[:, 0], table[:, 1]).shape == (1, 3)
 
 
 def test_to_unit_takes_longitudes_from_0_to_360():
@@ -107,10 +116,12 @@ def test_to_unit_of_a_table_with_a_header_and_gaps(tmp_path):
         datasets.to_unit(text[:, 0], text[:, 1])
     read = {"delimiter": ",", "usecols": (0, 1)}
     table = np.genfromtxt(file, **read)
-    with pytest.raises(ValueError, match=r"2 of 4 values.*row 0.*A header"):
+    with pytest.raises(ValueError, match=r"2 of 4 values.*row 0,.*a header"):
         datasets.to_unit(table[:, 0], table[:, 1])
     table = np.genfromtxt(file, skip_header=1, **read)
-    with pytest.raises(ValueError, match=r"1 of 3 values.*row 1.*numpy\.isfinite"):
+    with pytest.raises(
+        ValueError, match=r"1 of 3 values.*row 1,.*0 in the array\. Drop"
+    ):
         datasets.to_unit(table[:, 0], table[:, 1])
     # What the errors say to do.
     table = table[np.isfinite(table).all(1)]

@@ -94,9 +94,10 @@ def _check_finite(name: str, value: np.ndarray) -> None:
     if len(broken) > 0:
         raise ValueError(
             f"to_unit: expected `{name}` in degrees, but {len(broken)} of {value.size} "
-            f"values are NaN or infinite, the first of them row {broken[0]}. A header "
-            "that was read as numbers is row 0: skip it. Drop rows with gaps: "
-            "table[numpy.isfinite(table).all(1)]."
+            f"values are NaN or infinite, the first of them row {broken[0]}, counted "
+            "from 0 in the array. "
+            + ("Row 0 may be a header: skip it. " if broken[0] == 0 else "")
+            + "Drop rows with gaps: table = table[np.isfinite(table).all(1)]."
         )
 
 
@@ -110,6 +111,7 @@ def _check_latitude(latitude: Floating[Array, "..."]) -> None:
         raise ValueError(
             "to_unit: expected `latitude` in degrees from -90 to 90, but "
             f"{len(beyond)} of {len(values)} values are not, the first of them row "
-            f"{first}: {values[first]}. Longitude comes first: "
-            "to_unit(longitude, latitude)."
+            f"{first}, counted from 0 in the array: {values[first]}. Correct such rows "
+            "or drop them: table = table[np.abs(table[:, 1]) <= 90]. If many are so, "
+            "the columns may be swapped: longitude comes first."
         )
