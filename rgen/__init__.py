@@ -6,6 +6,7 @@ from . import (
     metrics as metrics,
     nn as nn,
     plot as plot,
+    symmetry as symmetry,
     testing as testing,
 )
 from ._batch import (
@@ -38,6 +39,14 @@ from ._divergence import (
     AbstractDivergence as AbstractDivergence,
     ExactDivergence as ExactDivergence,
     HutchinsonDivergence as HutchinsonDivergence,
+)
+from ._given import Given as Given
+from ._guidance import (
+    ClassifierFreeGuidance as ClassifierFreeGuidance,
+    Guided as Guided,
+    Particles as Particles,
+    Reconstruction as Reconstruction,
+    TwistedSampler as TwistedSampler,
 )
 from ._kernel import (
     AbstractKernel as AbstractKernel,

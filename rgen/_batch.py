@@ -15,7 +15,7 @@ from jaxtyping import Array
 from ._check import check_points
 from ._cost import Cost
 from ._distribution import AbstractDistribution
-from ._errors import warn
+from ._errors import leading_axis, warn
 from ._sharding import automatic
 from ._typing import Floating, Key, typed
 
@@ -30,6 +30,7 @@ def sample(
     key: Key,
     n: SupportsIndex,
     *,
+    given: Any = None,
     chunk_size: int = _CHUNK,
     progress: Callable[[Iterable], Iterable] = iter,
 ) -> Floating[Array, "n ..."]:
@@ -45,6 +46,9 @@ def sample(
     - `distribution`: the distribution.
     - `key`: the random key.
     - `n`: the number of points.
+    - `given`: for a conditional model, the conditions of the points, each array with a
+        leading axis of length `n`. For one condition of all of them sample from
+        `model.given(c)`.
     - `chunk_size`: how many points are computed at a time, which bounds the memory.
     - `progress`: what the loop over the chunks is wrapped in, such as
         `tqdm.auto.tqdm` for a progress bar. Inside `jax.jit` there is none.
@@ -53,7 +57,7 @@ def sample(
     `RuntimeWarning` says which of them are NaN, if any.
     """
     return sample_and_cost(
-        distribution, key, n, chunk_size=chunk_size, progress=progress
+        distribution, key, n, given=given, chunk_size=chunk_size, progress=progress
     )[0]
 
 
@@ -63,6 +67,7 @@ def sample_and_cost(
     key: Key,
     n: SupportsIndex,
     *,
+    given: Any = None,
     chunk_size: int = _CHUNK,
     progress: Callable[[Iterable], Iterable] = iter,
 ) -> tuple[Floating[Array, "n ..."], Cost]:
@@ -70,9 +75,8 @@ def sample_and_cost(
     n = operator.index(n)
     if n < 1:
         raise ValueError(f"sample: expected `n` of at least 1, got {n}.")
-    points, cost = _in_chunks(
-        _sample, distribution, (jr.split(key, n),), chunk_size, progress
-    )
+    rows = jr.split(key, n), _conditions("sample", given, n)
+    points, cost = _in_chunks(_sample, distribution, rows, chunk_size, progress)
     _warn("sample", "samples", distribution, points, cost)
     return points, cost
 
@@ -83,6 +87,7 @@ def log_prob(
     x: Any,
     key: Key | None = None,
     *,
+    given: Any = None,
     chunk_size: int = _CHUNK,
     progress: Callable[[Iterable], Iterable] = iter,
 ) -> Floating[Array, " n"]:
@@ -98,6 +103,8 @@ def log_prob(
         NumPy, or nested lists.
     - `key`: a random key, for the estimate of a model that has an
         [`rgen.HutchinsonDivergence`][].
+    - `given`: for a conditional model, the conditions of the points, as for
+        [`rgen.sample`][]: the result is $\\log p(x_i \\mid c_i)$.
     - `chunk_size`, `progress`: as for [`rgen.sample`][].
 
     **Returns:** an array of shape `(n,)`. A `RuntimeWarning` says which of its entries
@@ -106,7 +113,7 @@ def log_prob(
     **Raises:** those of [`rgen.check_points`][].
     """
     return log_prob_and_cost(
-        distribution, x, key, chunk_size=chunk_size, progress=progress
+        distribution, x, key, given=given, chunk_size=chunk_size, progress=progress
     )[0]
 
 
@@ -116,27 +123,49 @@ def log_prob_and_cost(
     x: Any,
     key: Key | None = None,
     *,
+    given: Any = None,
     chunk_size: int = _CHUNK,
     progress: Callable[[Iterable], Iterable] = iter,
 ) -> tuple[Floating[Array, " n"], Cost]:
     """[`rgen.log_prob`][], and the [`rgen.Cost`][] of each density."""
     x = automatic(check_points(distribution.manifold, x))
     keys = None if key is None else jr.split(key, len(x))
-    log_probs, cost = _in_chunks(
-        _log_prob, distribution, (x, keys), chunk_size, progress
-    )
+    rows = x, keys, _conditions("log_prob", given, len(x))
+    log_probs, cost = _in_chunks(_log_prob, distribution, rows, chunk_size, progress)
     _warn("log_prob", "densities", distribution, log_probs, cost)
     return log_probs, cost
 
 
-def _sample(distribution: AbstractDistribution, key: Key) -> tuple[Array, Cost]:
+def _conditions(where: str, given: Any, n: int) -> Any:
+    if given is not None:
+        given = jax.tree.map(jnp.asarray, given)
+        remedy = "There is one condition for each point."
+        leading_axis(where, "given", given, n, remedy)
+    return given
+
+
+def _given(distribution: AbstractDistribution, c: Any) -> AbstractDistribution:
+    if c is None:
+        return distribution
+    condition = getattr(distribution, "given", None)
+    if condition is None:
+        raise ValueError(
+            f"{type(distribution).__name__}: it takes no condition. Leave out `given`, "
+            "or take a rgen.ScoreModel or a rgen.Flow of a conditional field."
+        )
+    return condition(c)
+
+
+def _sample(distribution: AbstractDistribution, key: Key, c: Any) -> tuple[Array, Cost]:
+    distribution = _given(distribution, c)
     x, cost = distribution.sample_and_cost(key)
     return _of_shape("sample", distribution, x, distribution.manifold.point_shape), cost
 
 
 def _log_prob(
-    distribution: AbstractDistribution, x: Array, key: Key | None
+    distribution: AbstractDistribution, x: Array, key: Key | None, c: Any
 ) -> tuple[Array, Cost]:
+    distribution = _given(distribution, c)
     given = (x,) if key is None else (x, key)
     log_prob, cost = distribution.log_prob_and_cost(*given)
     return _of_shape("log_prob", distribution, log_prob, ()), cost

@@ -139,6 +139,16 @@ PARAMETRISATIONS = {
     "LieAlgebra": rgen.nn.LieAlgebra,
 }
 
+FIELDS = {
+    "ScoreField": lambda: _score_field(jr.key(0)),
+    "FlowField": lambda: rgen.nn.FlowField(
+        rgen.Sphere(2), width=8, depth=2, frequencies=4, key=jr.key(0)
+    ),
+    "Ensemble": lambda: rgen.nn.Ensemble(
+        eqx.filter_vmap(_score_field)(jr.split(jr.key(0), 2))
+    ),
+}
+
 KERNELS = {
     "Euclidean(3)": lambda: rgen.EuclideanHeatKernel(rgen.Euclidean(3)),
     "Torus(2)": lambda: rgen.TorusHeatKernel(rgen.Torus(2)),
@@ -206,6 +216,7 @@ KINDS = {
     rgen.nn.AbstractParametrisation: lambda: [
         make() for make in PARAMETRISATIONS.values()
     ],
+    rgen.nn.AbstractField: lambda: [make() for make in FIELDS.values()],
     rgen.AbstractKernel: lambda: [make() for make in KERNELS.values()],
     rgen.AbstractDistribution: lambda: [make() for make in DISTRIBUTIONS.values()],
     rgen.AbstractChart: lambda: [make() for make in CHARTS.values()],
@@ -214,6 +225,11 @@ KINDS = {
 
 def _exponential(manifold):
     return rgen.ExponentialChart(manifold, manifold.origin)
+
+
+def _score_field(key):
+    process = rgen.Brownian(rgen.Sphere(2))
+    return rgen.nn.ScoreField(process, width=8, depth=2, frequencies=4, key=key)
 
 
 def _zero(x, t):

@@ -32,6 +32,7 @@ MODULES = [
     "rgen.losses",
     "rgen.datasets",
     "rgen.metrics",
+    "rgen.symmetry",
     "rgen.plot",
     "rgen.testing",
 ]

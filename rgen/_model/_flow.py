@@ -1,3 +1,5 @@
+from typing import Any
+
 import diffrax
 import equinox as eqx
 import jax.numpy as jnp
@@ -6,6 +8,7 @@ import jax.random as jr
 from .._cost import Cost
 from .._distribution import AbstractDistribution
 from .._divergence import AbstractDivergence, ExactDivergence
+from .._given import Given
 from .._manifold import AbstractManifold
 from .._solver._solve import solve
 from .._term import ScoreFunction, density_term, evaluate_field, flow_term
@@ -28,7 +31,7 @@ class Flow(AbstractModel):
 
     - `base`: the distribution at time 0, on the manifold of the flow.
     - `field`: the vector field, a function of a point and a time that returns a tangent
-        vector.
+        vector; for a conditional flow of a condition too.
     - `solver`, `stepsize_controller`: how Diffrax solves the ODE.
     - `adjoint`: how Diffrax differentiates the solution. By default through its steps,
         in reverse mode; `diffrax.BacksolveAdjoint()` needs less memory and is less
@@ -73,6 +76,12 @@ class Flow(AbstractModel):
     def manifold(self) -> AbstractManifold:
         """The manifold of the base."""
         return self.base.manifold
+
+    @typed
+    def given(self, c: Any) -> "Flow":
+        """The flow given the condition `c`. For one condition a point,
+        [`rgen.sample`][] and [`rgen.log_prob`][] take `given=conditions`."""
+        return eqx.tree_at(lambda m: m.field, self, Given(self.field, c))
 
     @typed
     def log_prob_and_cost(

@@ -1,8 +1,12 @@
+from typing import Any
+
+import equinox as eqx
 import jax.random as jr
 
 from .._cost import Cost
 from .._divergence import AbstractDivergence, ExactDivergence
 from .._errors import warn
+from .._given import Given
 from .._manifold import AbstractManifold
 from .._process import AbstractProcess
 from .._sampler import AbstractSampler, ProbabilityFlow, ReverseSDE
@@ -26,7 +30,8 @@ class ScoreModel(AbstractModel):
     **Arguments:**
 
     - `score`: the score field, a function of a point and a time; an `eqx.Module` rather
-        than a fresh closure, which is compiled at every call.
+        than a fresh closure, which is compiled at every call. For a conditional model
+        a function of a point, a time and a condition.
     - `process`: the noising process that the score belongs to.
     - `sampler`: how to sample: [`rgen.ReverseSDE`][], the default, or
         [`rgen.ProbabilityFlow`][].
@@ -68,6 +73,12 @@ class ScoreModel(AbstractModel):
     def manifold(self) -> AbstractManifold:
         """The manifold of the process."""
         return self.process.manifold
+
+    @typed
+    def given(self, c: Any) -> "ScoreModel":
+        """The model given the condition `c`. For one condition a point,
+        [`rgen.sample`][] and [`rgen.log_prob`][] take `given=conditions`."""
+        return eqx.tree_at(lambda m: m.score, self, Given(self.score, c))
 
     @typed
     def log_prob_and_cost(

@@ -77,6 +77,17 @@ class AbstractProcess(eqx.Module):
 
     @final
     @typed
+    def denoised(self, x: Point, t: Scalar, score: Tangent) -> Point:
+        r"""An estimate of the data point from the noised point `x` and the score of
+        $p_t$ there: $\exp_x(v\, \nabla \log p_t(x))$ for Brownian motion, with $v$ the
+        accumulated variance. In Euclidean space it is the mean
+        $\mathbb E[x_0 \mid x_t = x]$ (Tweedie's formula), elsewhere it comes near a
+        mean as $v$ becomes small."""
+        self.manifold._check_shapes("denoised", x=x, score=score)
+        return self._denoised(x, self.schedule.variance(t), score)
+
+    @final
+    @typed
     def score_scale(self, t: Scalar) -> Floating[Array, "..."]:
         r"""The size of the score at time `t`,
         $\sqrt{\lambda / (e^{\lambda v} - 1)}$ with $v$ the accumulated variance: it is
@@ -134,6 +145,10 @@ class AbstractProcess(eqx.Module):
     @abc.abstractmethod
     def _drift(self, x: Point) -> Tangent:
         """The drift at unit speed."""
+
+    def _denoised(self, x: Point, v: Floating[Array, "..."], score: Tangent) -> Point:
+        """The estimate of the data point, from the accumulated variance."""
+        return self.manifold.exp(x, self.broadcast(v) * score)
 
 
 def broadcast(

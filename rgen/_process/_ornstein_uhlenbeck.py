@@ -1,4 +1,5 @@
 import jax.numpy as jnp
+from jaxtyping import Array
 
 from .._distribution import WrappedNormal
 from .._kernel import OrnsteinUhlenbeckKernel
@@ -46,3 +47,7 @@ class OrnsteinUhlenbeck(AbstractProcess):
 
     def _drift(self, x: Point) -> Tangent:
         return -x / 2
+
+    def _denoised(self, x: Point, v: Array, score: Tangent) -> Point:
+        # Of x_t = e^{-v/2} x_0 + noise of the variance 1 - e^{-v}.
+        return jnp.exp(v / 2) * (x - jnp.expm1(-v) * score)

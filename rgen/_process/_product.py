@@ -1,3 +1,5 @@
+from jaxtyping import Array
+
 from .._distribution import ProductDistribution
 from .._kernel import ProductKernel
 from .._manifold import Product
@@ -62,3 +64,8 @@ class ProductProcess(AbstractProcess):
     def _drift(self, x: Point) -> Tangent:
         pairs = zip(self.processes, self.manifold.split(x), strict=True)
         return self.manifold.join(*(process._drift(x) for process, x in pairs))
+
+    def _denoised(self, x: Point, v: Array, score: Tangent) -> Point:
+        parts = self.manifold.split(x), v, self.manifold.split(score)
+        each = zip(self.processes, *parts, strict=True)
+        return self.manifold.join(*(p._denoised(x, v, s) for p, x, v, s in each))

@@ -1,5 +1,7 @@
 """Neural vector fields on a manifold, of a point and a time."""
 
+from ._base import AbstractField as AbstractField
+from ._droppable import Droppable as Droppable, drop as drop
 from ._ensemble import Ensemble as Ensemble
 from ._features import FourierFeatures as FourierFeatures
 from ._flow_field import FlowField as FlowField
@@ -10,5 +12,6 @@ from ._parametrisation import (
     LieAlgebra as LieAlgebra,
     Projected as Projected,
 )
+from ._point_features import PointFeatures as PointFeatures
 from ._residual import ResidualMLP as ResidualMLP
 from ._score_field import ScoreField as ScoreField

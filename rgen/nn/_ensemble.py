@@ -1,4 +1,5 @@
 from collections.abc import Callable
+from typing import Any
 
 import equinox as eqx
 import jax
@@ -6,9 +7,10 @@ import jax.numpy as jnp
 
 from .._errors import leading_axis
 from .._typing import Point, Scalar, Tangent, typed
+from ._base import AbstractField
 
 
-class Ensemble(eqx.Module):
+class Ensemble(AbstractField):
     r"""The mean $\frac1n \sum_i s_i(x, t)$ of score fields of one structure. Where the
     members are scores of densities, it is that of their geometric mean, up to
     normalisation. What each has fitted of the noise in its training averages out.
@@ -43,8 +45,9 @@ class Ensemble(eqx.Module):
         return len(jax.tree.leaves(eqx.filter(self.members, eqx.is_array))[0])
 
     @typed
-    def __call__(self, x: Point, t: Scalar) -> Tangent:
-        """The mean of the members at the point `x` and the time `t`, a tangent vector
-        at `x`."""
-        each = eqx.filter_vmap(lambda member: member(x, t))(self.members)
+    def __call__(self, x: Point, t: Scalar, c: Any = None) -> Tangent:
+        """The mean of the members at the point `x` and the time `t`, given the
+        condition `c`: a tangent vector at `x`."""
+        at = (x, t) if c is None else (x, t, c)
+        each = eqx.filter_vmap(lambda member: member(*at))(self.members)
         return jnp.mean(each, axis=0)

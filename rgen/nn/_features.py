@@ -13,6 +13,16 @@ from .._typing import Floating, Point, typed
 _HARMONICS = 8
 
 
+def normal_frequencies(
+    shape: tuple[int, int], max_frequency: float, seed: int
+) -> np.ndarray:
+    """Normal vectors whose scales are spread log-uniformly from 1 to `max_frequency`,
+    of shape `(size, length)`."""
+    normal = np.random.default_rng(seed).normal(size=shape)
+    scales = np.geomspace(1.0, max_frequency, shape[0])
+    return scales[:, None] * normal
+
+
 class FourierFeatures(eqx.Module):
     r"""Multi-scale features of a point and of the logarithm of the variance $v$ of the
     noise in the point.
@@ -84,9 +94,7 @@ class FourierFeatures(eqx.Module):
     @property
     def _frequencies(self) -> np.ndarray:
         shape = (self.size, sum(self._in_sizes))
-        normal = np.random.default_rng(self.seed).normal(size=shape)
-        scales = np.geomspace(1.0, self.max_frequency, self.size)
-        return scales[:, None] * normal
+        return normal_frequencies(shape, self.max_frequency, self.seed)
 
     @typed
     def __call__(

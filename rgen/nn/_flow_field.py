@@ -4,10 +4,11 @@ import equinox as eqx
 
 from .._manifold import AbstractManifold
 from .._typing import Key, Point, Scalar, Tangent, typed
+from ._base import AbstractField
 from ._neural_field import NeuralField
 
 
-class FlowField(eqx.Module):
+class FlowField(AbstractField):
     r"""A neural vector field for flows from noise at time 0 to data at time 1: a
     [`rgen.nn.NeuralField`][] of the variance $v(t) = (1 - t)^2 + v_{\min}$, since along
     geodesics from noise to data a point is $1 - t$ of the way from the data.
@@ -17,7 +18,7 @@ class FlowField(eqx.Module):
     - `manifold`: the manifold.
     - `v_min`: the variance at time 1: the square of the finest scale.
     - `width`, `depth`, `frequencies`, `max_frequency`, `damping`, `parametrisation`,
-        `key`: those of [`rgen.nn.NeuralField`][].
+        `embedding`, `condition`, `key`: those of [`rgen.nn.NeuralField`][].
     """
 
     field: NeuralField
@@ -36,6 +37,7 @@ class FlowField(eqx.Module):
         self.field = NeuralField(manifold, v_min, 1 + v_min, key=key, **size)
 
     @typed
-    def __call__(self, x: Point, t: Scalar) -> Tangent:
-        """The vector at the point `x` and the time `t`, tangent at `x`."""
-        return self.field(x, (1 - t) ** 2 + self.v_min)
+    def __call__(self, x: Point, t: Scalar, c: Any = None) -> Tangent:
+        """The vector at the point `x` and the time `t`, given the condition `c`,
+        tangent at `x`."""
+        return self.field(x, (1 - t) ** 2 + self.v_min, c)

@@ -1,4 +1,9 @@
+from collections.abc import Callable
+from typing import Any
+
 import equinox as eqx
+import jax
+import jax.numpy as jnp
 from jaxtyping import Array
 
 from .._manifold import AbstractManifold
@@ -14,7 +19,11 @@ class NeuralField(eqx.Module):
     [`rgen.nn.ResidualMLP`][], and a parametrisation $P$ that makes a tangent vector of
     its output. [`rgen.nn.ScoreField`][] and [`rgen.nn.FlowField`][] are made of it.
 
-    Its only parameters are the network's. It starts as the zero field.
+    With an `embedding` it depends on a condition $c$ too: the network is given the
+    vector $e(c)$ beside the features.
+
+    Its only parameters are those of the network and of the embedding. It starts as the
+    zero field.
 
     **Arguments:**
 
@@ -26,6 +35,10 @@ class NeuralField(eqx.Module):
         largest scale and damping.
     - `parametrisation`: [`rgen.nn.Projected`][], [`rgen.nn.KillingFrame`][] or
         [`rgen.nn.LieAlgebra`][].
+    - `embedding`: a function from a condition to a vector, such as
+        [`rgen.nn.PointFeatures`][], `eqx.nn.Embedding` for a class, or a network.
+    - `condition`: an example of a condition, an array or a pytree of arrays, whose
+        shapes all others have.
     - `key`: the random key of the initial weights.
     """
 
@@ -33,6 +46,8 @@ class NeuralField(eqx.Module):
     parametrisation: AbstractParametrisation
     features: FourierFeatures
     network: ResidualMLP
+    embedding: Callable | None
+    condition: Any = eqx.field(static=True)
 
     @typed
     def __init__(
@@ -47,6 +62,8 @@ class NeuralField(eqx.Module):
         max_frequency: float = 30.0,
         damping: float = 1.0,
         parametrisation: AbstractParametrisation = Projected(),  # noqa: B008
+        embedding: Callable | None = None,
+        condition: Any = None,
         key: Key,
     ):
         self.manifold = manifold
@@ -54,13 +71,56 @@ class NeuralField(eqx.Module):
         self.features = FourierFeatures(
             manifold, v_min, v_max, frequencies, max_frequency, damping
         )
+        self.embedding = embedding
+        self.condition = _shapes(condition)
+        in_size = self.features.out_size + _size(embedding, condition)
         out_size = parametrisation.size(manifold)
-        self.network = ResidualMLP(
-            self.features.out_size, out_size, width, depth, key=key
-        )
+        self.network = ResidualMLP(in_size, out_size, width, depth, key=key)
 
     @typed
-    def __call__(self, x: Point, v: Floating[Array, "..."]) -> Tangent:
-        """The vector at the point `x` for the variance `v`, tangent at `x`."""
-        output = self.network(self.features(x, v))
+    def __call__(self, x: Point, v: Floating[Array, "..."], c: Any = None) -> Tangent:
+        """The vector at the point `x` for the variance `v` and the condition `c`,
+        tangent at `x`."""
+        if _shapes(c) != self.condition:
+            raise ValueError(
+                f"field: expected a condition {_words(self.condition)}, got one "
+                f"{_words(_shapes(c))}. A field with its condition is field.given(c); "
+                "the `condition` that it is made with says the shapes."
+            )
+        inputs = self.features(x, v)
+        if self.embedding is not None:
+            embedded = self.embedding(c).astype(inputs.dtype)
+            inputs = jnp.concatenate([inputs, embedded])
+        output = self.network(inputs)
         return self.parametrisation(self.manifold, x, output)
+
+
+def _shapes(condition: Any) -> tuple[Any, tuple[tuple[int, ...], ...]]:
+    leaves, structure = jax.tree.flatten(condition)
+    return structure, tuple(jnp.shape(leaf) for leaf in leaves)
+
+
+def _words(shapes: tuple[Any, tuple[tuple[int, ...], ...]]) -> str:
+    structure, leaves = shapes
+    if not leaves:
+        return "without arrays"
+    return f"of the shape {jax.tree.unflatten(structure, leaves)}"
+
+
+def _size(embedding: Callable | None, condition: Any) -> int:
+    """The length of the vector of a condition."""
+    if (embedding is None) != (condition is None):
+        raise ValueError(
+            "NeuralField: expected `embedding` and `condition` together, got one of "
+            "them. `embedding` maps a condition to a vector, and `condition` is an "
+            "example of one."
+        )
+    if embedding is None:
+        return 0
+    shape = eqx.filter_eval_shape(embedding, condition).shape
+    if len(shape) != 1:
+        raise ValueError(
+            "NeuralField: expected `embedding` to map a condition to a vector, got an "
+            f"array of shape {shape}. Flatten it with jnp.ravel."
+        )
+    return shape[0]

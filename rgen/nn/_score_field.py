@@ -8,10 +8,11 @@ from .._process import AbstractProcess
 from .._process._base import broadcast, score_scale
 from .._schedule import AbstractSchedule
 from .._typing import Key, Point, Scalar, Tangent, typed
+from ._base import AbstractField
 from ._neural_field import NeuralField
 
 
-class ScoreField(eqx.Module):
+class ScoreField(AbstractField):
     r"""A neural score field $s(x, t) = c(t)\, f(x, v(t))$: a [`rgen.nn.NeuralField`][]
     of the variance that has accumulated, times the size $c$ of the score,
     [`rgen.AbstractProcess.score_scale`][], so that the output of the network is of
@@ -21,7 +22,7 @@ class ScoreField(eqx.Module):
 
     - `process`: the noising process.
     - `width`, `depth`, `frequencies`, `max_frequency`, `damping`, `parametrisation`,
-        `key`: those of [`rgen.nn.NeuralField`][].
+        `embedding`, `condition`, `key`: those of [`rgen.nn.NeuralField`][].
     """
 
     field: NeuralField
@@ -37,11 +38,12 @@ class ScoreField(eqx.Module):
         self.field = NeuralField(process.manifold, *ends, key=key, **size)
 
     @typed
-    def __call__(self, x: Point, t: Scalar) -> Tangent:
-        """The score at the point `x` and the time `t`, a tangent vector at `x`."""
+    def __call__(self, x: Point, t: Scalar, c: Any = None) -> Tangent:
+        """The score at the point `x` and the time `t`, given the condition `c`: a
+        tangent vector at `x`."""
         v = self.schedule.variance(t)
         scale = broadcast(self.field.manifold, score_scale(self.rate, v))
-        return scale * self.field(x, v)
+        return scale * self.field(x, v, c)
 
 
 def _variance(schedule: AbstractSchedule, end: str) -> float | tuple[float, ...]:
