@@ -147,13 +147,12 @@ def _conditions(where: str, given: Any, n: int) -> Any:
 def _given(distribution: AbstractDistribution, c: Any) -> AbstractDistribution:
     if c is None:
         return distribution
-    condition = getattr(distribution, "given", None)
-    if condition is None:
+    if not hasattr(distribution, "given"):
         raise ValueError(
             f"{type(distribution).__name__}: it takes no condition. Leave out `given`, "
             "or take a rgen.ScoreModel or a rgen.Flow of a conditional field."
         )
-    return condition(c)
+    return distribution.given(c)  # pyright: ignore[reportAttributeAccessIssue]
 
 
 def _sample(distribution: AbstractDistribution, key: Key, c: Any) -> tuple[Array, Cost]:

@@ -1,6 +1,7 @@
 """Adds pages to the site that are written elsewhere: the notebooks with the outputs of
 their last run, CONTRIBUTING.md and CHANGELOG.md. MkDocs calls it, see mkdocs.yml."""
 
+import functools
 import pathlib
 import re
 from typing import NamedTuple
@@ -24,6 +25,7 @@ class Tutorial(NamedTuple):
     pictures: dict[str, bytes]
 
 
+@functools.cache
 def tutorials() -> list[Tutorial]:
     return [tutorial(path) for path in sorted(ROOT.glob("notebooks/[0-9]*.ipynb"))]
 
@@ -58,6 +60,8 @@ def beside_docs(name: str) -> str:
 
 def on_config(config: MkDocsConfig) -> MkDocsConfig:
     """Puts each tutorial below the page of all of them."""
+    # Of the last build, where `mkdocs serve` makes another.
+    tutorials.cache_clear()
     assert config.nav is not None
     pages = [{each.title: f"tutorials/{each.name}.md"} for each in tutorials()]
     for item in config.nav:

@@ -189,6 +189,10 @@ DISTRIBUTIONS = {
         CHARTS["stereographic"](),
         rgen.WrappedNormal(rgen.Euclidean(2), jnp.zeros(2), 0.5),
     ),
+    "Symmetrised": lambda: rgen.symmetry.SymmetrisedDistribution(
+        rgen.VonMisesFisher(rgen.Sphere(2).origin, 3.0),
+        rgen.symmetry.antipodes(rgen.Sphere(2)),
+    ),
     "KernelMixture": lambda: rgen.KernelMixture(
         rgen.heat_kernel(rgen.SpecialOrthogonal(3)),
         points(rgen.SpecialOrthogonal(3), jr.key(0), 4),

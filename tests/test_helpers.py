@@ -10,7 +10,7 @@ import rgen
 
 
 def public_classes():
-    modules = rgen, rgen.nn
+    modules = rgen, rgen.nn, rgen.symmetry
     values = [value for module in modules for value in vars(module).values()]
     return {value for value in values if isinstance(value, type)}
 

@@ -125,7 +125,7 @@ def _particles(sampler, score, process, log_likelihood, key) -> Particles:
     prior_key, walk_key = jr.split(key)
 
     def guidance(x: Point, t: Scalar) -> tuple[Scalar, Array]:
-        at_t = lambda y: scalar(twist(y, t))
+        at_t = lambda y: twist(y, t)
         return at_t(x), manifold.gradient(at_t, x)
 
     def move(x: Point, t: Scalar, dt: Scalar, key: Key) -> tuple[Point, Scalar]:
