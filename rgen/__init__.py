@@ -17,6 +17,7 @@ from ._batch import (
 )
 from ._chart import (
     AbstractChart as AbstractChart,
+    AffineChart as AffineChart,
     ExponentialChart as ExponentialChart,
     StereographicChart as StereographicChart,
 )
@@ -28,6 +29,7 @@ from ._distribution import (
     Kent as Kent,
     KernelMixture as KernelMixture,
     Mixture as Mixture,
+    PowerDistribution as PowerDistribution,
     ProductDistribution as ProductDistribution,
     Uniform as Uniform,
     VonMisesFisher as VonMisesFisher,
@@ -92,6 +94,7 @@ from ._process import (
     Brownian as Brownian,
     Langevin as Langevin,
     OrnsteinUhlenbeck as OrnsteinUhlenbeck,
+    PowerProcess as PowerProcess,
     ProductProcess as ProductProcess,
 )
 from ._sampler import (

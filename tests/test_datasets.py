@@ -162,6 +162,33 @@ def test_populated_places_x64():
         np.testing.assert_allclose(thousandths, np.rint(thousandths), atol=1e-8)
 
 
+def test_populations():
+    people = datasets.populations()
+    assert people.dtype == jnp.int32
+    assert int(people.min()) == 15_000
+    # What the documentation says.
+    assert int(people.max()) == 22_315_474
+    assert int(jnp.median(people)) == 35_516
+    # In the order of the places: the five most populous are where these cities are, to
+    # the size of a city.
+    places = datasets.populated_places()
+    cities = [
+        (121.47, 31.23),  # Shanghai
+        (28.98, 41.01),  # Istanbul
+        (-58.38, -34.60),  # Buenos Aires
+        (72.88, 19.08),  # Mumbai
+        (-99.13, 19.43),  # Mexico City
+    ]
+    largest = np.argsort(-np.asarray(people))[:5]
+    found = np.column_stack(datasets.to_degrees(places[largest]))
+    np.testing.assert_allclose(found, cities, atol=0.1)
+    # The pair, as the documentation has it.
+    pair = places, jnp.log(people)
+    parts = datasets.random_split(jr.key(0), pair)
+    rows = np.concatenate([np.column_stack(part) for part in parts])
+    np.testing.assert_array_equal(_rows(rows), _rows(np.column_stack(pair)))
+
+
 def test_coastlines():
     rings = datasets.coastlines()
     assert len(rings) == 126

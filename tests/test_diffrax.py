@@ -16,17 +16,22 @@ import rgen
 S2 = rgen.Sphere(2)
 # At the variance 20 all but e^{-20} of the data is forgotten.
 PROCESS = rgen.Brownian(S2, rgen.LogUniformSchedule(0.05, 20.0))
-POLE = S2.origin
 X = jnp.array([0.6, 0.0, 0.8])
 
 
+# The first eigenfunction of the Laplacian makes a density with a short score: that of
+# data whose density is (1 + 0.9 z) / (4 pi).
+def slope(v):
+    return 0.9 * jnp.exp(-v)
+
+
 def score(x, t):
-    """The exact score of one data point."""
-    return PROCESS.score(POLE, x, t)
+    a = slope(PROCESS.schedule.variance(t))
+    return a * (S2.origin - x[2] * x) / (1 + a * x[2])
 
 
 def log_density(x):
-    return PROCESS.kernel.log_prob(POLE, x, jnp.array(0.05))
+    return jnp.log1p(slope(0.05) * x[2]) - S2.log_volume
 
 
 class GeodesicHeun(diffrax.AbstractItoSolver):
@@ -77,9 +82,8 @@ def test_a_solver_of_your_own_for_the_probability_flow():
 def test_a_solver_of_your_own_for_the_reverse_sde():
     sampler = rgen.ReverseSDE(100, solver=GeodesicHeun(S2))
     x = rgen.sample(rgen.ScoreModel(score, PROCESS, sampler), jr.key(1), 1024)
-    exact = jax.vmap(PROCESS.kernel.sample, (None, None, 0))
-    y = jax.jit(exact)(POLE, jnp.array(0.05), jr.split(jr.key(2), 1024))
-    assert scipy.stats.ks_2samp(x[:, 2], y[:, 2]).pvalue > 1e-3
+    cdf = lambda z: (1 + z) / 2 + float(slope(0.05)) * (z**2 - 1) / 4
+    assert scipy.stats.kstest(x[:, 2], cdf).pvalue > 1e-3
 
 
 # Derivatives, whose adjoint is the caller's choice

@@ -90,6 +90,13 @@ def test_the_density_is_invariant_and_has_the_mass_one(name):
     p = np.exp(np.asarray(rgen.log_prob(whole, points), np.float64))
     p = p * np.exp(float(manifold.log_volume))
     assert abs(p.mean() - 1) < 4 * p.std() / np.sqrt(n)
+    # On the quotient the density is `order` times as large: over the points that fold
+    # to themselves, a fundamental domain, it has the mass one.
+    fold = jax.jit(jax.vmap(group.fold, (0, None)))
+    folded = fold(points, manifold.uniform(jr.key(12)))
+    moved = abs(np.asarray(folded - points)).reshape(n, -1).max(1)
+    p = p * group.order * (moved < 1e-3)
+    assert abs(p.mean() - 1) < 4 * p.std() / np.sqrt(n)
 
 
 @every_group
@@ -150,6 +157,23 @@ def test_an_equivariant_score_stays_what_it_is(name):
 
 
 @every_group
+def test_the_average_is_the_model_of_augmented_data(name):
+    # The kernel is the same after an isometry of both points: a kernel mixture of the
+    # augmented data is the average of that of the data.
+    group = GROUPS[name]
+    manifold = group.manifold
+    data = rgen.sample(distribution(manifold), jr.key(13), 5)
+    augmented = jax.vmap(group.orbit)(data).reshape(-1, *manifold.point_shape)
+    kernel, variances = rgen.heat_kernel(manifold), jnp.array([0.1, 0.3])
+    model = lambda x: rgen.KernelMixture(kernel, x, variances, jnp.zeros(2))
+    whole = symmetry.SymmetrisedDistribution(model(data), group)
+    x = rgen.sample(rgen.Uniform(manifold), jr.key(14), 50)
+    expected = rgen.log_prob(model(augmented), x)
+    # A point is rounded, where a log-density has slopes of ten.
+    np.testing.assert_allclose(rgen.log_prob(whole, x), expected, atol=1e-4)
+
+
+@every_group
 def test_an_orbit_folds_to_one_point(name):
     group = GROUPS[name]
     manifold = group.manifold
@@ -187,6 +211,25 @@ def test_a_set_that_is_not_closed_is_refused():
         symmetry.right_rotations(third[:2])
     # What the message says.
     symmetry.right_rotations(third)
+
+
+def test_a_group_of_a_product_acts_on_one_factor():
+    poses = rgen.Product(SO3, rgen.Euclidean(3))
+    turns = symmetry.right_rotations(symmetry.cyclic(2)).matrices
+    matrices = np.zeros((2, 12, 12))
+    matrices[:, :9, :9], matrices[:, 9:, 9:] = turns, np.eye(3)
+    group = symmetry.FiniteGroup(poses, matrices)
+    rotation, position = SO3.uniform(jr.key(15)), jnp.array([1.0, 2.0, 3.0])
+    turned, same = poses.split(group.act(1, poses.join(rotation, position)))
+    np.testing.assert_array_equal(same, position)
+    expected = rotation @ jnp.diag(jnp.array([-1.0, -1.0, 1.0]))
+    np.testing.assert_allclose(turned, expected, atol=1e-6)
+
+
+def test_a_group_can_be_made_inside_of_jit():
+    pole = S2.origin
+    found = jax.jit(lambda x: symmetry.antipodes(S2).act(1, x))(pole)
+    np.testing.assert_array_equal(found, -pole)
 
 
 def test_arguments_that_make_no_sense():

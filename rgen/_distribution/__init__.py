@@ -9,6 +9,7 @@ from ._kernel_mixture import (
     fit_kernel_mixture as fit_kernel_mixture,
 )
 from ._mixture import Mixture as Mixture
+from ._power import PowerDistribution as PowerDistribution
 from ._product import ProductDistribution as ProductDistribution
 from ._uniform import Uniform as Uniform
 from ._von_mises_fisher import VonMisesFisher as VonMisesFisher

@@ -1,5 +1,6 @@
+import math
 from collections.abc import Callable
-from typing import Any
+from typing import Any, NamedTuple
 
 import equinox as eqx
 import jax
@@ -11,7 +12,7 @@ from jaxtyping import Array
 from .._errors import warn
 from .._process import AbstractProcess
 from .._term import ScoreFunction, evaluate_field
-from .._typing import Floating, Key, Point, Scalar, typed
+from .._typing import Floating, Key, Point, Scalar, Tangent, typed
 from ._guided import scalar
 from ._reconstruction import Reconstruction
 
@@ -117,6 +118,15 @@ class TwistedSampler(eqx.Module):
         return found
 
 
+class _Twist(NamedTuple):
+    """A point, the logarithm of its twist with the gradient, and the score."""
+
+    x: Point
+    value: Scalar
+    guidance: Tangent
+    score: Tangent
+
+
 @eqx.filter_jit
 def _particles(sampler, score, process, log_likelihood, key) -> Particles:
     manifold, n = process.manifold, sampler.particles
@@ -124,50 +134,48 @@ def _particles(sampler, score, process, log_likelihood, key) -> Particles:
     times = process.time_grid(sampler.steps).astype(manifold.origin.dtype)
     prior_key, walk_key = jr.split(key)
 
-    def guidance(x: Point, t: Scalar) -> tuple[Scalar, Array]:
+    def at(x: Point, t: Scalar) -> _Twist:
         at_t = lambda y: twist(y, t)
-        return at_t(x), manifold.gradient(at_t, x)
+        s = manifold.to_tangent(x, evaluate_field(score, manifold, x, t))
+        return _Twist(x, at_t(x), manifold.gradient(at_t, x), s)
 
-    def move(x: Point, t: Scalar, dt: Scalar, key: Key) -> tuple[Point, Scalar]:
+    def move(here: _Twist, t: Scalar, dt: Scalar, key: Key) -> tuple[Point, Scalar]:
         """A guided step back in time, and the logarithm of the ratio of the densities
         of the step without guidance and with it."""
-        before, g = guidance(x, t)
+        x, _, guidance, s = here
         beta = process.broadcast(process.schedule.beta(t))
         sigma = jnp.sqrt(beta * -dt)
         noise = manifold.tangent_noise(x, key)
-        s = manifold.to_tangent(x, evaluate_field(score, manifold, x, t))
-        step = dt * (process.drift(x, t) - beta * (s + g)) + sigma * noise
-        push = sigma * g
+        step = dt * (process.drift(x, t) - beta * (s + guidance)) + sigma * noise
+        push = sigma * guidance
         ratio = -manifold.inner(x, push, push) / 2 - manifold.inner(x, push, noise)
-        return manifold.exp(x, step), ratio - before
+        return manifold.exp(x, step), ratio
 
     def step(carry, inputs):
         x, log_weights, log_evidence = carry
-        t, dt, after, last, key = inputs
-        move_key, resample_key = jr.split(key)
-        keys = jr.split(move_key, n)
-        x, ratio = jax.vmap(move, (0, None, None, 0))(x, t, dt, keys)
-        # At the end the point is clean, and its likelihood is known.
-        clean = lambda x: scalar(log_likelihood(x))
-        value = jax.vmap(lambda x: jnp.where(last, clean(x), twist(x, after)))(x)
+        t, dt, key = inputs
+        resample_key, move_key = jr.split(key)
+        here = jax.vmap(at, (0, None))(x, t)
         log_weights, log_evidence, size = _normalised(
-            log_weights + ratio + value, log_evidence
+            log_weights + here.value, log_evidence
         )
-        low = (size < n / 2) & ~last
+        low = size < n / 2
         index = jnp.where(low, _systematic(resample_key, log_weights), jnp.arange(n))
         log_weights = jnp.where(low, -jnp.log(n), log_weights)
-        return (x[index], log_weights, log_evidence), size
+        here = jax.tree.map(lambda a: a[index], here)
+        keys = jr.split(move_key, n)
+        x, ratio = jax.vmap(move, (0, None, None, 0))(here, t, dt, keys)
+        return (x, log_weights + ratio - here.value, log_evidence), size
 
     x = jax.vmap(process.prior.sample)(jr.split(prior_key, n))
-    start = jax.vmap(lambda x: twist(x, times[0]))(x) - jnp.log(n)
-    log_weights, log_evidence, first = _normalised(start, jnp.zeros((), x.dtype))
-    last = jnp.arange(sampler.steps) == sampler.steps - 1
-    inputs = times[:-1], jnp.diff(times), times[1:], last
-    inputs = *inputs, jr.split(walk_key, sampler.steps)
-    carry = x, log_weights, log_evidence
+    even = jnp.full(n, -math.log(n), x.dtype)
+    carry = x, even, jnp.zeros((), x.dtype)
+    inputs = times[:-1], jnp.diff(times), jr.split(walk_key, sampler.steps)
     (x, log_weights, log_evidence), sizes = jax.lax.scan(step, carry, inputs)
-    sizes = jnp.concatenate([first[None], sizes])
-    return Particles(x, log_weights, log_evidence, sizes)
+    # The point is clean now, and its likelihood is known.
+    value = jax.vmap(lambda x: scalar(log_likelihood(x)))(x)
+    log_weights, log_evidence, last = _normalised(log_weights + value, log_evidence)
+    return Particles(x, log_weights, log_evidence, jnp.append(sizes, last))
 
 
 def _normalised(log_weights: Array, log_evidence: Array) -> tuple[Array, Array, Array]:

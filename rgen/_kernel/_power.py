@@ -1,9 +1,10 @@
 import jax
 import jax.numpy as jnp
 import jax.random as jr
+from jaxtyping import Array
 
 from .._manifold import Power
-from .._typing import Key, Point, Scalar, Tangent, typed
+from .._typing import Floating, Key, Point, Scalar, Tangent, typed
 from ._base import AbstractKernel
 from ._heat_kernel import heat_kernel
 
@@ -11,6 +12,9 @@ from ._heat_kernel import heat_kernel
 class PowerKernel(AbstractKernel):
     r"""The transition kernel of independent copies of one diffusion,
     $p_v(x \mid x_0) = \prod_i p_v(x_i \mid x_{0, i})$.
+
+    The variance `v` of its methods is that of one copy: an array of shape `(factors,)`
+    where `kernel` is a [`rgen.ProductKernel`][].
 
     **Arguments:**
 
@@ -27,17 +31,17 @@ class PowerKernel(AbstractKernel):
         self.manifold = Power(kernel.manifold, n)
 
     @typed
-    def log_prob(self, x0: Point, x: Point, v: Scalar) -> Scalar:
+    def log_prob(self, x0: Point, x: Point, v: Floating[Array, "..."]) -> Scalar:
         self.manifold._check_shapes("log_prob", x0=x0, x=x)
         return jnp.sum(jax.vmap(self.kernel.log_prob, (0, 0, None))(x0, x, v))
 
     @typed
-    def score(self, x0: Point, x: Point, v: Scalar) -> Tangent:
+    def score(self, x0: Point, x: Point, v: Floating[Array, "..."]) -> Tangent:
         self.manifold._check_shapes("score", x0=x0, x=x)
         return jax.vmap(self.kernel.score, (0, 0, None))(x0, x, v)
 
     @typed
-    def sample(self, x0: Point, v: Scalar, key: Key) -> Point:
+    def sample(self, x0: Point, v: Floating[Array, "..."], key: Key) -> Point:
         self.manifold._check_shapes("sample", x0=x0)
         keys = jr.split(key, self.manifold.n)
         return jax.vmap(self.kernel.sample, (0, None, 0))(x0, v, keys)

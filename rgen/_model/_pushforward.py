@@ -4,7 +4,7 @@ import jax.random as jr
 from .._chart import AbstractChart
 from .._cost import Cost, total
 from .._distribution import AbstractDistribution
-from .._manifold import AbstractManifold, Euclidean
+from .._manifold import AbstractManifold
 from .._numerics import log_sum_exp
 from .._typing import Key, Point, Scalar, typed
 from ._base import AbstractModel
@@ -12,14 +12,16 @@ from ._base import AbstractModel
 
 class Pushforward(AbstractModel):
     r"""The distribution of $\phi(Y)$ for a chart $\phi$ and $Y$ sampled from a
-    distribution on Euclidean space:
+    distribution on its domain:
 
     $$p(x) = \sum_{y\,:\,\phi(y) = x} \frac{p_Y(y)}{|\det \mathrm d\phi_y|}.$$
 
     **Arguments:**
 
-    - `chart`: [`rgen.StereographicChart`][] or [`rgen.ExponentialChart`][].
-    - `base`: a distribution on `rgen.Euclidean(chart.manifold.dim)`.
+    - `chart`: [`rgen.StereographicChart`][] or [`rgen.ExponentialChart`][], or
+        [`rgen.AffineChart`][] for units.
+    - `base`: a distribution on `chart.domain`, for the first two
+        `rgen.Euclidean(chart.manifold.dim)`.
     """
 
     chart: AbstractChart
@@ -27,10 +29,9 @@ class Pushforward(AbstractModel):
 
     @typed
     def __init__(self, chart: AbstractChart, base: AbstractDistribution):
-        flat = Euclidean(chart.manifold.dim)
-        if base.manifold != flat:
+        if base.manifold != chart.domain:
             raise ValueError(
-                f"Pushforward: expected `base` on {flat}, for a chart of "
+                f"Pushforward: expected `base` on {chart.domain}, for a chart of "
                 f"{chart.manifold}, got one on {base.manifold}."
             )
         self.chart = chart

@@ -10,7 +10,7 @@ from jaxtyping import Array
 
 from .._distribution import AbstractDistribution
 from .._kernel import AbstractKernel
-from .._manifold import AbstractManifold, Product
+from .._manifold import AbstractManifold, Power, Product
 from .._schedule import AbstractSchedule, LogUniformSchedule
 from .._typing import Floating, Key, Point, Scalar, Tangent, typed
 
@@ -156,6 +156,9 @@ def broadcast(
 ) -> Floating[Array, "..."]:
     if each.ndim == 0:
         return each
+    # The copies of a product share its numbers.
+    if isinstance(manifold, Power):
+        return broadcast(manifold.manifold, each)
     assert isinstance(manifold, Product)
     sizes = jnp.array([math.prod(m.point_shape) for m in manifold.manifolds])
     return jnp.repeat(each, sizes, total_repeat_length=math.prod(manifold.point_shape))

@@ -8,7 +8,10 @@ from ._earth import (
     flood as flood,
     volcano as volcano,
 )
-from ._places import populated_places as populated_places
+from ._places import (
+    populated_places as populated_places,
+    populations as populations,
+)
 from ._side_chains import (
     SideChains as SideChains,
     cysteine as cysteine,

@@ -5,7 +5,7 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array
 
-from .._manifold import AbstractManifold, Product
+from .._manifold import AbstractManifold, Power, Product
 from .._numerics import sin_cos
 from .._typing import Floating, Point, typed
 
@@ -35,7 +35,8 @@ class FourierFeatures(eqx.Module):
     harmonics.
 
     On a product of manifolds, each factor may have a variance of its own: $v |w|^2$ is
-    then the sum of $v_i w_i^2$, and there are features of each variance.
+    then the sum of $v_i w_i^2$, and there are features of each variance. The copies of
+    a power of a product share the variances.
 
     The frequencies are fixed by `size` and `seed`. They are no parameters, and are not
     trained.
@@ -85,11 +86,15 @@ class FourierFeatures(eqx.Module):
 
     @property
     def _in_sizes(self) -> list[int]:
-        """The lengths of the features of the factors that have a variance each."""
-        manifolds: tuple[AbstractManifold, ...] = (self.manifold,)
-        if isinstance(self.v_min, tuple) and isinstance(self.manifold, Product):
-            manifolds = self.manifold.manifolds
-        return [eqx.filter_eval_shape(m.features, m.origin).size for m in manifolds]
+        """The lengths of the features of the factors that have a variance each, and
+        those of all copies of a power."""
+        manifold, copies = self.manifold, 1
+        if not isinstance(self.v_min, tuple):
+            return [_size(manifold)]
+        while isinstance(manifold, Power):
+            manifold, copies = manifold.manifold, copies * manifold.n
+        manifolds = manifold.manifolds if isinstance(manifold, Product) else (manifold,)
+        return copies * [_size(m) for m in manifolds]
 
     @property
     def _frequencies(self) -> np.ndarray:
@@ -127,4 +132,10 @@ class FourierFeatures(eqx.Module):
         """$v |w|^2$ for each frequency $w$."""
         ends = np.cumsum([0, *self._in_sizes[:-1]])
         squares = np.add.reduceat(self._frequencies**2, ends, axis=1)
-        return jnp.asarray(squares, v.dtype) @ v
+        each = jnp.tile(v, squares.shape[1] // len(v))
+        return jnp.asarray(squares, v.dtype) @ each
+
+
+def _size(manifold: AbstractManifold) -> int:
+    """The length of the features of a point."""
+    return eqx.filter_eval_shape(manifold.features, manifold.origin).size

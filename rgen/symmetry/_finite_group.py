@@ -1,9 +1,9 @@
 import math
+from functools import partial
 
 import equinox as eqx
 import jax
 import jax.numpy as jnp
-import jax.random as jr
 import numpy as np
 from jaxtyping import Array, Int
 
@@ -39,10 +39,11 @@ class FiniteGroup(eqx.Module):
     ):
         self.manifold = manifold
         dtype = manifold.origin.dtype
-        self.matrices = jnp.asarray(matrices, dtype)
         if offsets is None:
-            offsets = np.zeros(self.matrices.shape[:2])
-        self.offsets = jnp.asarray(offsets, dtype)
+            offsets = np.zeros(matrices.shape[:2])
+        with jax.ensure_compile_time_eval():
+            self.matrices = jnp.asarray(matrices, dtype)
+            self.offsets = jnp.asarray(offsets, dtype)
 
     def __check_init__(self):
         size = math.prod(self.manifold.point_shape)
@@ -51,8 +52,7 @@ class FiniteGroup(eqx.Module):
                 f"FiniteGroup: expected `matrices` of shape (order, {size}, {size}) "
                 f"for {self.manifold}, got {self.matrices.shape}."
             )
-        with jax.ensure_compile_time_eval():
-            _require_group(self)
+        _require_group(self)
 
     @property
     def order(self) -> int:
@@ -90,37 +90,58 @@ class FiniteGroup(eqx.Module):
         return orbit[jnp.argmin(distances)]
 
 
+_FAULTS = ("leaves the manifold", "does not keep lengths", "is not orthogonal")
+
+
+_FAULTS = ("leaves the manifold", "does not keep lengths", "is not orthogonal")
+
+
 def _require_group(group: FiniteGroup) -> None:
-    m = group.manifold
-    start_key, v_key, u_key = jr.split(jr.key(0), 3)
-    x = m.exp(m.origin, m.tangent_noise(m.origin, start_key) / 2)
-    u, v = m.tangent_noise(x, u_key), m.tangent_noise(x, v_key)
-    tolerance = 100 * float(jnp.finfo(x.dtype).eps)
-    gap = lambda a, b: float(jnp.max(jnp.abs(a - b)))
-    images, features = group.orbit(x), jax.vmap(m.features)
+    # Compiled first: evaluated at once, it would run operation by operation.
+    noise = np.random.default_rng(0).normal(size=(3, *group.manifold.point_shape))
+    noise = np.asarray(noise, group.matrices.dtype)
+    sizes_of_faults = jax.jit(partial(_sizes_of_faults, group.manifold))
+    arguments = group.matrices, group.offsets, noise
+    compiled = sizes_of_faults.lower(*arguments).compile()
+    with jax.ensure_compile_time_eval():
+        faults, missing = map(np.asarray, compiled(*arguments))
+    tolerance = 100 * float(jnp.finfo(noise.dtype).eps)
     for index in range(group.order):
-        matrix, offset = group.matrices[index], group.offsets[index]
-        raw = (matrix @ jnp.ravel(x) + offset).reshape(x.shape)
-        push = lambda w, matrix=matrix: (matrix @ jnp.ravel(w)).reshape(w.shape)
-        y = images[index]
-        faults = {
-            "leaves the manifold": gap(m.features(raw), m.features(y)),
-            "does not keep lengths": gap(
-                m.inner(y, push(u), push(v)), m.inner(x, u, v)
-            ),
-            "is not orthogonal": gap(matrix @ matrix.T, jnp.eye(len(matrix))),
-        }
-        for fault, size in faults.items():
+        for fault, size in zip(_FAULTS, faults[index], strict=True):
             if not size <= tolerance:
                 raise ValueError(
-                    f"FiniteGroup: expected isometries of {m}, but element {index} "
-                    f"{fault}, by {size:.2g}."
+                    f"FiniteGroup: expected isometries of {group.manifold}, but "
+                    f"element {index} {fault}, by {size:.2g}."
                 )
-        products = features(group.orbit(y)).reshape(group.order, -1)
-        known = features(images).reshape(group.order, -1)
-        nearest = jnp.min(jnp.max(jnp.abs(products[:, None] - known), axis=-1), axis=1)
-        if not float(jnp.max(nearest)) <= tolerance:
+        if not missing[index] <= tolerance:
             raise ValueError(
                 f"FiniteGroup: expected all products of elements, but one with element "
                 f"{index} is missing. Add it, and the inverses."
             )
+
+
+def _sizes_of_faults(
+    m: AbstractManifold, matrices: Array, offsets: Array, noise: Array
+) -> tuple[Floating[Array, "order faults"], Floating[Array, " order"]]:
+    """How far each element is from being an isometry, and its products with all
+    elements from being elements, at a random point."""
+    x = m.exp(m.origin, m.to_tangent(m.origin, noise[0]) / 2)
+    u, v = m.to_tangent(x, noise[1]), m.to_tangent(x, noise[2])
+    gap = lambda a, b: jnp.max(jnp.abs(a - b))
+    features = lambda x: jax.vmap(lambda x: m.features(x.reshape(m.point_shape)))(x)
+    images = matrices @ jnp.ravel(x) + offsets
+    known = features(images)
+
+    def one(matrix: Array, image: Array) -> tuple[Array, Array]:
+        y = m.project(image.reshape(x.shape))
+        push = lambda w: (matrix @ jnp.ravel(w)).reshape(w.shape)
+        faults = [
+            gap(m.features(image.reshape(x.shape)), m.features(y)),
+            gap(m.inner(y, push(u), push(v)), m.inner(x, u, v)),
+            gap(matrix @ matrix.T, jnp.eye(len(matrix))),
+        ]
+        products = features(matrices @ image + offsets)
+        gaps = jnp.max(jnp.abs(products[:, None] - known), axis=-1)
+        return jnp.stack(faults), jnp.max(jnp.min(gaps, axis=1))
+
+    return jax.vmap(one)(matrices, images)
