@@ -15,16 +15,19 @@ from helpers import needs_earth_files, slow, sphere_rule
 
 import rgen
 from experiments import (
+    _conditional,
     _exp_wrapped,
     _losses,
     _moser,
     _quality,
+    _rotamers,
     _training,
     earth,
     hyperbolic,
     passes as passes_experiment,
     report,
     rotations,
+    side_chains,
     torus,
     wasserstein_bound,
 )
@@ -817,3 +820,214 @@ def test_rsgm_is_compared_with_the_others_on_the_same_splits():
     }
     assert _earth.differences(own, "kernel_mixture", "fire") == [-0.5]
     assert _earth.differences(own, "kernel_mixture", "flood") == []
+
+
+# Side chains given the backbone
+
+
+def helix_and_sheet(key, n, dim):
+    """Side chains of two backbones, each with a rotamer of its own."""
+    which_key, c_key, x_key = jr.split(key, 3)
+    sheet = jr.bernoulli(which_key, shape=(n, 1))
+    c = jnp.where(sheet, jnp.array([-2.1, 2.3]), jnp.array([-1.1, -0.8]))
+    x = jnp.where(sheet, 1.0, -1.2) * jnp.ones(dim)
+    noise = lambda key, like: 0.2 * jr.normal(key, like.shape)
+    return side_chains.Part(x + noise(x_key, x), c + noise(c_key, c))
+
+
+def circle_rule(n):
+    """The points of a quadrature on the circle, and their weight."""
+    return jnp.linspace(-jnp.pi, jnp.pi, n, endpoint=False)[:, None], 2 * np.pi / n
+
+
+def torus_rule(n):
+    angle, weight = circle_rule(n)
+    first, second = jnp.meshgrid(angle[:, 0], angle[:, 0])
+    return jnp.stack([first.ravel(), second.ravel()], axis=1), weight**2
+
+
+def kernels_on(part):
+    """The mixture of two kernels of equal variances for backbone and side chain."""
+    log_weights = jnp.log(jnp.array([[0.3, 0.0], [0.0, 0.7]]))
+    variances = jnp.array([0.03, 0.2])
+    torus = rgen.Torus(part.x.shape[1])
+    return _conditional.KernelConditional(
+        torus, part, (variances, variances), log_weights
+    )
+
+
+def test_the_conditional_kernel_mixture_is_the_joint_one_over_its_marginal():
+    key, test_key = jr.split(jr.key(0))
+    part, test = (helix_and_sheet(k, n, 2) for k, n in ((key, 300), (test_key, 40)))
+    model = kernels_on(part)
+    found = rgen.log_prob(model, test.x, given=test.c)
+
+    def mixture(points):
+        kernel = rgen.heat_kernel(rgen.Torus(points.shape[1]))
+        log_weights = jnp.log(jnp.array([0.3, 0.7]))
+        return rgen.KernelMixture(kernel, points, model.variances[0], log_weights)
+
+    pairs = lambda part: jnp.concatenate([part.c, part.x], axis=1)
+    joint = rgen.log_prob(mixture(pairs(part)), pairs(test))
+    marginal = rgen.log_prob(mixture(part.c), test.c)
+    # Float32 rounds sums of 300 terms.
+    np.testing.assert_allclose(found, joint - marginal, atol=1e-4)
+
+
+@pytest.mark.slow
+def test_the_conditional_kernel_mixture_samples_what_it_says():
+    model = kernels_on(helix_and_sheet(jr.key(0), 300, 1)).given(jnp.array([-2.0, 2.0]))
+    angle, weight = circle_rule(400)
+    density = np.exp(np.asarray(jax.vmap(model.log_prob)(angle), float)) * weight
+    # A rule of equal weights is exact for smooth periodic functions.
+    assert density.sum() == pytest.approx(1, abs=1e-4)
+    n = 4000
+    found = np.cos(np.asarray(rgen.sample(model, jr.key(1), n), float))
+    expected = np.sum(density * np.cos(np.asarray(angle[:, 0], float)))
+    # Four standard errors.
+    assert abs(found.mean() - expected) < 4 * found.std() / n**0.5
+
+
+@pytest.mark.slow
+def test_the_weights_of_kernels_maximise_the_conditional_likelihood():
+    train, validation, test = (
+        helix_and_sheet(key, n, 1)
+        for key, n in zip(jr.split(jr.key(0), 3), (400, 200, 200), strict=True)
+    )
+    model = _conditional.conditional_kernel_mixture(train, validation, 0.01).model
+    equal = eqx.tree_at(lambda m: m.log_weights, model, 0 * model.log_weights)
+    nll = side_chains.conditional_nll
+    assert nll(model, validation) < nll(equal, validation) - 0.1
+    # The entropy of a normal of the scale 0.2, and what 400 kernels miss of it.
+    entropy = np.log(0.2 * np.sqrt(2 * np.pi * np.e))
+    assert entropy - 0.15 < nll(model, test) < entropy + 0.2
+
+
+WELLS = {"T1": (3,), "T2": (3, 12)}
+
+
+@pytest.fixture(scope="module")
+def libraries():
+    fitted = {}
+    for name, wells in WELLS.items():
+        part = helix_and_sheet(jr.key(0), 400, len(wells))
+        counts = _rotamers.Counts(*part, wells)
+        library = counts.library(10.0, 2.0, 1e-3)
+        fitted[name] = eqx.tree_at(lambda m: m.floor, library, jnp.array(0.02))
+    return fitted
+
+
+# The backbone of a helix, and one that no residue has.
+@pytest.mark.parametrize("c", [(-1.1, -0.8), (3.0, -3.0)])
+@pytest.mark.parametrize("name", WELLS)
+def test_the_density_of_a_rotamer_library_integrates_to_one(libraries, name, c):
+    model = libraries[name].given(jnp.array(c))
+    x, weight = circle_rule(600) if name == "T1" else torus_rule(200)
+    density = np.exp(np.asarray(rgen.log_prob(model, x), float))
+    # Equal weights are exact for smooth periodic functions, and the narrowest rotamer
+    # is wider than a point's distance to the next. Float32 rounds 1e-7 of each.
+    assert np.sum(density) * weight == pytest.approx(1, abs=1e-4)
+
+
+@pytest.mark.slow
+def test_a_rotamer_library_samples_what_it_says(libraries):
+    model = libraries["T1"].given(jnp.array([-1.1, -0.8]))
+    x, weight = circle_rule(600)
+    density = np.exp(np.asarray(rgen.log_prob(model, x), float)) * weight
+    n = 4000
+    found = np.cos(np.asarray(rgen.sample(model, jr.key(1), n), float))
+    expected = np.sum(density * np.cos(np.asarray(x[:, 0], float)))
+    # Four standard errors.
+    assert abs(found.mean() - expected) < 4 * found.std() / n**0.5
+
+
+def test_a_rotamer_library_is_recovered_from_its_samples():
+    # In the bin of the helix 70 % of one rotamer, in that of the sheet 80 % of another.
+    n, mean, scale = 8000, np.array([1.1, -1.2]), np.array([0.15, 0.25])
+    share = {(-1.13, -0.78): 0.7, (-2.18, 2.35): 0.2}
+    rng = np.random.default_rng(0)
+    c = np.repeat(np.array(list(share)), n, axis=0)
+    second = rng.random(2 * n) > np.repeat(list(share.values()), n)
+    x = np.where(second, *(mean[i] + scale[i] * rng.normal(size=2 * n) for i in (1, 0)))
+    part = side_chains.Part(jnp.asarray(x[:, None]), jnp.asarray(c))
+    library = _rotamers.Counts(*part, (3,)).library(3.0, 0.5, 1e-3)
+    # Of the wells from 0 to 120 degrees, and from 240 degrees.
+    rotamers = np.array([0, 2])
+    for backbone, first in share.items():
+        b = _rotamers.bin_of(jnp.array(backbone))
+        # Four standard errors of a share, and of a mean and a variance of at least
+        # a fifth of the residues.
+        weights = np.exp(library.log_weights[b][rotamers])
+        np.testing.assert_allclose(weights, [first, 1 - first], atol=0.021)
+        means = library.means[b][rotamers][:, 0]
+        np.testing.assert_allclose(means, mean, atol=4 * 0.25 / (0.2 * n) ** 0.5)
+        variances = library.variances[b][rotamers][:, 0]
+        np.testing.assert_allclose(
+            variances, scale**2, rtol=4 * (2 / (0.2 * n)) ** 0.5 + 1e-2
+        )
+
+
+def test_bins_and_wells_are_counted_from_zero_on():
+    degrees = lambda *values: jnp.deg2rad(jnp.array(values))
+    assert _rotamers.bin_of(degrees(5.0, 15.0)) == 1
+    assert _rotamers.bin_of(degrees(-175.0, -5.0)) == 18 * 36 + 35
+    x = np.deg2rad([[60.0, 5.0], [-60.0, -5.0]])
+    np.testing.assert_array_equal(_rotamers.well_of(x, (3, 12)), [0, 35])
+
+
+def test_recovery_counts_residues_near_the_mode_of_their_samples():
+    # Two thirds of the samples are near 1, the others near -2.
+    centre = jnp.where(jnp.arange(60) % 3 < 2, 1.0, -2.0)[:, None]
+    samples = centre + 0.1 * jr.normal(jr.key(0), (3, 60, 2))
+    x = jnp.array([[1.1, 1.0], [1.0, 2.0], [-2.0, -2.0]])
+    assert side_chains.recovery(samples, x, 1) == pytest.approx(2 / 3, abs=1e-4)
+    assert side_chains.recovery(samples, x, 2) == pytest.approx(1 / 3, abs=1e-4)
+    assert side_chains.recovery(samples, x, 3) is None
+
+
+def test_calibration_is_small_for_the_distribution_of_the_residues_alone():
+    keys = jr.split(jr.key(0), 3)
+    samples = jr.uniform(keys[0], (500, 40, 1), maxval=6.0)
+    x = jr.uniform(keys[1], (500, 1), maxval=6.0)
+    # The quantile at the level 1e-4 of Kolmogorov's distribution.
+    assert side_chains.calibration(samples, x, keys[2]) < 2.23 / 500**0.5
+    # Ranks of a half of the samples are uniform on a half of the interval.
+    wrong = side_chains.calibration(samples, x / 2, keys[2])
+    assert wrong == pytest.approx(0.5, abs=2.23 / 500**0.5)
+
+
+@pytest.fixture
+def few_histidines(monkeypatch):
+    part = helix_and_sheet(jr.key(0), 300, 2)
+    angles = jnp.concatenate([part.c, part.x], axis=1)
+    load = lambda: rgen.datasets.SideChains(angles, jnp.arange(300) % 60)
+    his = side_chains.RESIDUES["his"]._replace(load=load)
+    monkeypatch.setitem(side_chains.RESIDUES, "his", his)
+    for name in (
+        "VALIDATION",
+        "SELECTION",
+        "TEST",
+        "SAMPLES",
+        "SAMPLER_STEPS",
+        "WIDTH",
+        "STEPS",
+    ):
+        monkeypatch.setattr(side_chains, name, 8)
+    monkeypatch.setattr(side_chains, "BATCH", 16)
+
+
+@pytest.mark.usefixtures("few_histidines")
+@pytest.mark.parametrize(
+    "method", ["kernel_mixture", *slow(["rsgm", "unconditional", "rotamer_library"])]
+)
+def test_a_cell_of_the_side_chains_is_one_command(method, tmp_path):
+    arguments = f"--residue his --method {method}"
+    path = tmp_path / "lines.jsonl"
+    (line,) = lines_of(path, side_chains.EXPERIMENT, arguments)
+    assert math.isfinite(line["conditional_nll"]) and line["points"] == 8
+    assert 0 <= line["chi12_recovery"] <= line["chi1_recovery"] <= 1
+
+
+def test_whole_chains_are_in_one_part(few_histidines):
+    parts = side_chains.split("his", jr.key(0))
+    assert [len(part.x) for part in parts] == [240, 8, 8]

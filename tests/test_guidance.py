@@ -243,6 +243,21 @@ def test_too_few_particles_are_a_warning(log_likelihood):
         rgen.TwistedSampler(8, 10)(score, PLANE, log_likelihood, jr.key(0))
 
 
+def test_the_width_of_a_narrow_likelihood_keeps_the_particles():
+    # The advice of the warning. Without the width, few of 256 are left on the way.
+    score = normal_score(PLANE)
+    width = 0.05
+    log_likelihood = lambda x: -jnp.sum((x - SEEN) ** 2) / (2 * width**2)
+    sampler = rgen.TwistedSampler(256, 100)
+    without, given = (
+        jnp.min(sampler(score, PLANE, log_likelihood, jr.key(0), w).effective_sizes)
+        for w in (jnp.inf, width)
+    )
+    assert without < 10 and given > 50
+    with pytest.raises(ValueError, match="`width` to be positive"):
+        sampler(score, PLANE, log_likelihood, jr.key(0), -1.0)
+
+
 def test_numbers_of_particles_and_steps_that_make_no_sense():
     with pytest.raises(ValueError, match="`particles` of at least 2"):
         rgen.TwistedSampler(1)

@@ -93,7 +93,7 @@ class AffineChart(AbstractChart):
     @typed
     def to_manifold(self, y: Point) -> Point:
         """The point in your units whose normalised one is `y`."""
-        self.manifold._check_shapes("to_manifold", y=y)
+        self._require_point(y)
         return self._scales(y.dtype) * y + self._filled(self.offset, 0, y.dtype)
 
     @typed
@@ -109,8 +109,16 @@ class AffineChart(AbstractChart):
 
     @typed
     def log_det(self, y: Point) -> Scalar:
-        self.manifold._check_shapes("log_det", y=y)
+        self._require_point(y)
         return jnp.sum(jnp.log(self._scales(y.dtype)))
+
+    def _require_point(self, y: Point) -> None:
+        if y.shape != self.manifold.point_shape:
+            raise ValueError(
+                f"AffineChart: expected `y` of shape {self.manifold.point_shape}, a "
+                f"point of {self.manifold}, got {y.shape}. Map over a batch with "
+                "jax.vmap."
+            )
 
     def _scales(self, dtype: jnp.dtype) -> Array:
         return self._filled(self.scale, 1, dtype)

@@ -1,8 +1,10 @@
+import math
 from collections.abc import Callable
 
 import equinox as eqx
 import jax.numpy as jnp
 
+from .._errors import require
 from .._process import AbstractProcess
 from .._term import ScoreFunction, evaluate_field
 from .._typing import Point, Scalar, typed
@@ -20,9 +22,11 @@ class Reconstruction(eqx.Module):
     and the likelihood of a point whose data are anywhere is constant.
 
     It approximates $\log p_t(c \mid x) = \log \mathbb E[p(c \mid x_0) \mid x_t = x]$ by
-    the likelihood at one point, which ignores how uncertain $x_0$ is. Samples of
-    [`rgen.Guided`][] with it are biased, the more the narrower the likelihood is
-    against the noise; [`rgen.TwistedSampler`][] has no such bias.
+    the likelihood at one point. How uncertain $x_0$ is, $u = v / (1 + v)$ for data of
+    variance one, it knows by the `width` $w$ of the likelihood alone, as a factor
+    $w^2 / (w^2 + u)$: a normal observation of the variance $w^2$ becomes one of
+    $w^2 + u$. Samples of [`rgen.Guided`][] with it are biased;
+    [`rgen.TwistedSampler`][] corrects the bias.
 
     **Arguments:**
 
@@ -30,11 +34,29 @@ class Reconstruction(eqx.Module):
     - `process`: its noising process.
     - `log_likelihood`: $\log p(c \mid x_0)$, up to a constant: a function of a point
         that returns a scalar.
+    - `width`: the standard deviation of what is observed, as a distance on the
+        manifold. By default infinite: the likelihood is taken as it is.
     """
 
     score: ScoreFunction
     process: AbstractProcess
     log_likelihood: Callable[[Point], Scalar]
+    width: Scalar
+
+    @typed
+    def __init__(
+        self,
+        score: ScoreFunction,
+        process: AbstractProcess,
+        log_likelihood: Callable[[Point], Scalar],
+        width: Scalar | float = math.inf,
+    ):
+        self.score = score
+        self.process = process
+        self.log_likelihood = log_likelihood
+        width = jnp.asarray(width, process.manifold.origin.dtype)
+        what = "Reconstruction: expected `width` to be positive"
+        self.width = require(width > 0, width, what)
 
     @typed
     def __call__(self, x: Point, t: Scalar) -> Scalar:
@@ -43,8 +65,11 @@ class Reconstruction(eqx.Module):
         manifold = self.process.manifold
         score = manifold.to_tangent(x, evaluate_field(self.score, manifold, x, t))
         value = scalar(self.log_likelihood(self.process.denoised(x, t, score)))
-        return self._remaining(t).astype(x.dtype) * value
+        return self._share(t).astype(x.dtype) * value
 
-    def _remaining(self, t: Scalar) -> Scalar:
+    def _share(self, t: Scalar) -> Scalar:
+        """Of the likelihood, what is counted at the time `t`."""
+        v = self.process.schedule.variance(t)
         rates = jnp.maximum(jnp.array(self.process.rate), 0)
-        return jnp.min(jnp.exp(-rates * self.process.schedule.variance(t) / 2))
+        uncertain = jnp.max(v / (1 + v))
+        return jnp.min(jnp.exp(-rates * v / 2)) / (1 + uncertain / self.width**2)

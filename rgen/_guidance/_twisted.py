@@ -91,11 +91,12 @@ class TwistedSampler(eqx.Module):
         process: AbstractProcess,
         log_likelihood: Callable[[Point], Scalar],
         key: Key,
+        width: Scalar | float = math.inf,
     ) -> Particles:
         r"""Weighted samples of the posterior.
 
-        A warning says when the effective sample size has fallen below two: give more
-        particles.
+        A warning says when the effective sample size has fallen below two: give the
+        `width` of the likelihood, or more particles.
 
         **Arguments:**
 
@@ -104,15 +105,20 @@ class TwistedSampler(eqx.Module):
         - `log_likelihood`: $\log p(c \mid x)$, up to a constant: a function of a point
             that returns a scalar.
         - `key`: the random key.
+        - `width`: the standard deviation of what is observed, as a distance on the
+            manifold, as for [`rgen.Reconstruction`][]. What the particles converge to
+            doesn't depend on it; where the likelihood is narrower than the data, few
+            particles get there without it.
         """
-        found = _particles(self, score, process, log_likelihood, key)
+        twist = Reconstruction(score, process, log_likelihood, width)
+        found = _particles(self, twist, key)
         least = jnp.min(found.effective_sizes)
         if not isinstance(least, Tracer) and not least >= 2:
             warn(
                 f"TwistedSampler: the effective sample size fell to {least:.2g} of "
-                f"{self.particles} particles, and means over them are noise. Give more "
-                "`particles` or a wider likelihood; look for NaN in both where it is "
-                "nan.",
+                f"{self.particles} particles, and means over them are noise. Give the "
+                "`width` of the likelihood, or more `particles`. Where it is nan, look "
+                "for NaN in the score and the likelihood.",
                 RuntimeWarning,
             )
         return found
@@ -128,9 +134,9 @@ class _Twist(NamedTuple):
 
 
 @eqx.filter_jit
-def _particles(sampler, score, process, log_likelihood, key) -> Particles:
+def _particles(sampler: TwistedSampler, twist: Reconstruction, key: Key) -> Particles:
+    score, process = twist.score, twist.process
     manifold, n = process.manifold, sampler.particles
-    twist = Reconstruction(score, process, log_likelihood)
     times = process.time_grid(sampler.steps).astype(manifold.origin.dtype)
     prior_key, walk_key = jr.split(key)
 
@@ -173,7 +179,7 @@ def _particles(sampler, score, process, log_likelihood, key) -> Particles:
     inputs = times[:-1], jnp.diff(times), jr.split(walk_key, sampler.steps)
     (x, log_weights, log_evidence), sizes = jax.lax.scan(step, carry, inputs)
     # The point is clean now, and its likelihood is known.
-    value = jax.vmap(lambda x: scalar(log_likelihood(x)))(x)
+    value = jax.vmap(lambda x: scalar(twist.log_likelihood(x)))(x)
     log_weights, log_evidence, last = _normalised(log_weights + value, log_evidence)
     return Particles(x, log_weights, log_evidence, jnp.append(sizes, last))
 
