@@ -15,6 +15,7 @@ from ._report._hyperbolic import hyperbolic
 from ._report._lines import ROOT
 from ._report._passes import passes
 from ._report._rotations import rotations
+from ._report._side_chains import side_chains, side_chains_short
 from ._report._summary import summary
 from ._report._torus import torus
 
@@ -24,7 +25,7 @@ TEMPLATES = ROOT / "experiments" / "page"
 
 # In the order of each page: a template, and what it is filled in with.
 PAGES: dict[str, dict[str, Callable[[], dict[str, str]]]] = {
-    "results.md": {"summary": summary},
+    "results.md": {"summary": summary, "side_chains_short": side_chains_short},
     "results_in_full.md": {
         "introduction": dict,
         "earth": dict,
@@ -35,6 +36,7 @@ PAGES: dict[str, dict[str, Callable[[], dict[str, str]]]] = {
         "rotations": rotations,
         "torus": torus,
         "hyperbolic": hyperbolic,
+        "side_chains": side_chains,
         "passes": passes,
         "bound": bound,
     },

@@ -5,7 +5,15 @@ from collections import defaultdict
 from collections.abc import Callable
 from typing import NamedTuple
 
-from .. import earth, hyperbolic, passes, rotations, torus, wasserstein_bound
+from .. import (
+    earth,
+    hyperbolic,
+    passes,
+    rotations,
+    side_chains,
+    torus,
+    wasserstein_bound,
+)
 from .._results import cases
 from .._runner import Experiment
 
@@ -36,6 +44,13 @@ QUALITY = (
     "cores",
 )
 LIKELIHOOD = "test_nll", "train_seconds", "cores"
+CONDITIONAL = (
+    "conditional_nll",
+    "chi1_recovery",
+    "chi1_calibration",
+    "train_seconds",
+    "cores",
+)
 
 
 def earth_default(line: dict) -> dict:
@@ -46,6 +61,12 @@ def earth_default(line: dict) -> dict:
 def rotations_default(line: dict) -> dict:
     _, size = rotations.METHODS[line["method"]]
     return {"steps": rotations.STEPS, "setting": size}
+
+
+def side_chains_default(line: dict) -> dict:
+    setting = side_chains.setting(line["residue"])
+    least, points = side_chains.MIN_VARIANCE, side_chains.TEST
+    return {"min_variance": least, "setting": setting, "points": points}
 
 
 FILES = {
@@ -64,6 +85,7 @@ FILES = {
     # Runs that are too expensive: only the time of a step is taken from these.
     "torus_times": File(torus.EXPERIMENT, ("step_ms",), lambda _: {"steps": 8}),
     "hyperbolic": File(hyperbolic.EXPERIMENT, QUALITY, lambda _: {"steps": None}),
+    "side_chains": File(side_chains.EXPERIMENT, CONDITIONAL, side_chains_default),
     "passes": File(passes.EXPERIMENT, (), lambda _: {"steps": 1000}),
     "wasserstein_bound": File(wasserstein_bound.EXPERIMENT, ("w1", "noise")),
 }

@@ -39,7 +39,8 @@ class Brownian(AbstractProcess):
         if not manifold.compact:
             raise ValueError(
                 f"Brownian: expected a compact `manifold`, got {manifold}, on which "
-                "Brownian motion has no prior to converge to. Use rgen.Langevin."
+                "Brownian motion has no prior to converge to. Use rgen.Langevin, or "
+                "for a product rgen.ProductProcess, with a process for each factor."
             )
         self.manifold = manifold
         self.schedule = with_end(schedule, manifold.spectral_gap)
