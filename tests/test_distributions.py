@@ -543,14 +543,19 @@ def test_hessians_of_wrapped_normals(dim):
     sphere = rgen.Sphere(dim)
     mean, across = sphere.origin, sphere.basis(sphere.origin)[0]
 
+    def one(scale, angle):
+        gradient = jax.grad(rgen.WrappedNormal(sphere, mean, scale).log_prob)
+        x, velocity = jax.jvp(lambda a: sphere.exp(mean, a * across), (angle,), (1.0,))
+        # Mapped, not by `jax.vmap`, which takes as long as tracing does, once more.
+        push = lambda e: jax.jvp(gradient, (x,), (e,))
+        (slope, *_), hessian = jax.lax.map(push, jnp.eye(dim + 1))
+        # Along the great circle, whose acceleration is -x.
+        bend = velocity @ hessian @ velocity - slope @ x
+        return slope @ velocity, bend, hessian
+
     @jax.jit
-    @ft.partial(jax.vmap, in_axes=(0, None))
-    def slopes(scale, angle):
-        normal = rgen.WrappedNormal(sphere, mean, scale)
-        at = lambda angle: normal.log_prob(sphere.exp(mean, angle * across))
-        x = sphere.exp(mean, angle * across)
-        hessian = jax.hessian(normal.log_prob)(x)
-        return jax.grad(at)(angle), jax.grad(jax.grad(at))(angle), hessian
+    def slopes(scales, angle):
+        return jax.lax.map(lambda scale: one(scale, angle), scales)
 
     # Below, at and beyond the scale from which tails are summed.
     scales = jnp.array([0.7, 5.0, 13.0, 20.0, 40.0])
