@@ -257,3 +257,27 @@ def test_particles_agree_with_quadrature_and_reconstruction_is_biased(name):
     # The length of a vector of a dozen means, each of a standard error of up to 0.02.
     assert bias == pytest.approx(case.bias, abs=0.04)
     assert np.linalg.norm(off[:-1]) < bias
+
+
+@pytest.mark.slow
+@pytest.mark.usefixtures("optimised")
+@pytest.mark.parametrize("name", ["region", "angle", "gravity"])
+def test_more_particles_come_nearer_to_the_posterior(name):
+    case = CASES[name]
+    score, process = case.score, case.score.process
+    expected, _ = truth(case)
+    numbers, errors = [8, 32, 128], []
+    for n in numbers:
+        sampler = rgen.TwistedSampler(n, STEPS)
+
+        @jax.jit
+        def one(key, sampler=sampler):
+            found = sampler(score, process, case.log_likelihood, key, case.width)
+            return found.mean(case.function)
+
+        means = jax.lax.map(one, jr.split(jr.key(n), REPEATS))
+        errors.append(np.sqrt(np.mean(np.sum((means - expected) ** 2, axis=-1))))
+    slope = np.polyfit(np.log(numbers), np.log(errors), 1)[0]
+    # Each error is known to a tenth, for it is the root of a hundred squares or so. The
+    # slope is that of the first and the last: three deviations of 0.1 sqrt(2) / log 16.
+    assert slope == pytest.approx(-0.5, abs=0.15), errors
