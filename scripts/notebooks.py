@@ -17,6 +17,7 @@ import os
 import pathlib
 import sys
 import time
+from collections.abc import Iterable
 from concurrent.futures import Future, ProcessPoolExecutor
 
 import jupytext
@@ -61,13 +62,25 @@ def run(source: pathlib.Path) -> tuple[NotebookNode, float]:
     for cell in notebook.cells:
         cell["metadata"] = {}
         if cell["cell_type"] == "code":
-            cell["outputs"] = [output for output in cell["outputs"] if kept(output)]
+            cell["outputs"] = joined(filter(kept, cell["outputs"]))
     notebook["metadata"].pop("widgets", None)
     return notebook, seconds
 
 
 def kept(output: NotebookNode) -> bool:
     return output.get("name") != "stderr" and TRANSIENT not in output.get("data", {})
+
+
+def joined(outputs: Iterable[NotebookNode]) -> list[NotebookNode]:
+    """The outputs, with prints that follow each other as one: a progress bar came
+    between them."""
+    found: list[NotebookNode] = []
+    for output in outputs:
+        if found and output["output_type"] == found[-1]["output_type"] == "stream":
+            found[-1]["text"] += output["text"]
+        else:
+            found.append(output)
+    return found
 
 
 def differences(source: pathlib.Path) -> list[str]:

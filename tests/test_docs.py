@@ -333,6 +333,16 @@ def test_a_notebook_says_what_to_install_and_what_to_change(source: pathlib.Path
     assert "## What to change first\n" in cells[-1]
 
 
+def test_prints_around_a_progress_bar_are_one_output(tmp_path: pathlib.Path):
+    source = tmp_path / "01_a.py"
+    lines = ["import sys, time", "for k in range(2):", "    print(k, flush=True)"]
+    # The client would join them by itself where nothing comes between.
+    lines += ["    print('bar', file=sys.stderr, flush=True)", "    time.sleep(0.1)"]
+    source.write_text("# %%\n" + "\n".join(lines) + "\n")
+    (output,) = _notebooks().run(source)[0].cells[0].outputs
+    assert output.text == "0\n1\n"
+
+
 def test_a_notebook_of_another_source_is_found(tmp_path: pathlib.Path):
     notebooks, source = _notebooks(), tmp_path / "01_a.py"
     source.write_text("# %% [markdown]\n# # A\n\n# %%\n1 + 1\n")
