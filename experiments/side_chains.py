@@ -17,7 +17,7 @@ the uniform one.
 
 from collections.abc import Callable
 from functools import partial
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import diffrax
 import equinox as eqx
@@ -38,7 +38,12 @@ from ._training import Trained, minibatches, train
 
 # A standard deviation of 1.8 degrees.
 MIN_VARIANCE = 1e-3
-WIDTH, STEPS, BATCH = 256, 6000, 512
+BATCH = 512
+# Of the networks: their width, the training steps, and the standard deviation of the
+# noise in a backbone during training, in radians. A side chain of one angle is learnt
+# soon, and its backbones then by heart.
+SETTING = dict(width=256, steps=6000, backbone_noise=0.03)
+ONE_ANGLE = dict(width=128, steps=3000, backbone_noise=0.06)
 # Random residues of the validation and the test chains; of the former, those that
 # checkpoints of a network are selected on.
 VALIDATION, TEST, SELECTION = 1024, 1024, 256
@@ -59,12 +64,12 @@ SP3, SP2 = 3, 12
 
 class Residue(NamedTuple):
     """A data set, and the wells of each angle of the side chain in the rotamer library:
-    three, but more where the angle is at a planar group. And the standard deviation of
-    the noise in a backbone during training, in radians, chosen on seed 0."""
+    three, but more where the angle is at a planar group. And the setting of the
+    networks, chosen on seed 0."""
 
     load: Callable[[], rgen.datasets.SideChains]
     wells: tuple[int, ...]
-    backbone_noise: float = 0.03
+    setting: dict[str, Any] = SETTING
 
 
 RESIDUES = {
@@ -73,7 +78,7 @@ RESIDUES = {
     "gln": Residue(rgen.datasets.glutamine, (SP3, SP3, SP2)),
     "trp": Residue(rgen.datasets.tryptophan, (SP3, SP2)),
     "his": Residue(rgen.datasets.histidine, (SP3, SP2)),
-    "cys": Residue(rgen.datasets.cysteine, (SP3,), 0.1),
+    "cys": Residue(rgen.datasets.cysteine, (SP3,), ONE_ANGLE),
 }
 
 
@@ -111,31 +116,33 @@ def rsgm(data, validation, residue, key):
     init_key, key = jr.split(key)
     embedding = rgen.nn.PointFeatures(BACKBONE, size=64, max_frequency=8.0)
     condition = dict(embedding=embedding, condition=BACKBONE.origin)
-    model = score_model(len(residue.wells), init_key, **condition)
+    model = score_model(residue, init_key, **condition)
     sample_batch = eqx.Partial(rgen.datasets.minibatch, x=data, size=BATCH)
     candidate = partial(_with_nll, lambda model: model, validation)
-    loss = partial(conditional_loss, residue.backbone_noise)
-    return train(model, loss, sample_batch, key, steps=STEPS, candidate=candidate)
+    loss = partial(conditional_loss, residue.setting["backbone_noise"])
+    steps = residue.setting["steps"]
+    return train(model, loss, sample_batch, key, steps=steps, candidate=candidate)
 
 
 def unconditional(data, validation, residue, key):
     """The same without the backbone, which has less to learn, in half the steps."""
     init_key, key = jr.split(key)
-    model = score_model(len(residue.wells), init_key)
+    model = score_model(residue, init_key)
     sample_batch = minibatches(data.x, BATCH)
     independent = lambda model: Independent(model.manifold, model)
     candidate = partial(_with_nll, independent, validation)
-    steps = max(1, STEPS // 2)
+    steps = max(1, residue.setting["steps"] // 2)
     return train(
         model, denoising_loss, sample_batch, key, steps=steps, candidate=candidate
     )
 
 
-def score_model(dim, key, **condition):
+def score_model(residue, key, **condition):
+    dim, width = len(residue.wells), residue.setting["width"]
     process = rgen.Brownian(rgen.Torus(dim), rgen.LogUniformSchedule(MIN_VARIANCE))
     # Random frequencies of many angles are of no use.
     frequencies = 64 if dim <= 2 else 0
-    size = dict(width=WIDTH, depth=3, frequencies=frequencies, max_frequency=8.0)
+    size = dict(width=width, depth=3, frequencies=frequencies, max_frequency=8.0)
     score = rgen.nn.ScoreField(process, **size, **condition, key=key)
     sampler = rgen.ReverseSDE(steps=SAMPLER_STEPS)
     return rgen.ScoreModel(score, process, sampler, FLOW)
@@ -227,11 +234,6 @@ def calibration(samples: jax.Array, x: jax.Array, key: jax.Array) -> float:
     return round(float(jnp.max(jnp.maximum(gaps, 1 / n - gaps))), 4)
 
 
-def setting(residue: str) -> dict[str, float]:
-    noise = RESIDUES[residue].backbone_noise
-    return dict(width=WIDTH, steps=STEPS, backbone_noise=noise)
-
-
 def line(method, residue, seed):
     split_key, train_key, sample_key, rank_key = jr.split(jr.key(seed), 4)
     data, validation, test = split(residue, split_key)
@@ -240,7 +242,7 @@ def line(method, residue, seed):
     samples = samples_given(trained.model, test.c, sample_key)
     return dict(
         min_variance=MIN_VARIANCE,
-        setting=setting(residue),
+        setting=RESIDUES[residue].setting,
         **machine(),
         points=len(test.x),
         train_seconds=round(trained.seconds, 1),

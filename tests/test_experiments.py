@@ -1001,17 +1001,10 @@ def few_histidines(monkeypatch):
     part = helix_and_sheet(jr.key(0), 300, 2)
     angles = jnp.concatenate([part.c, part.x], axis=1)
     load = lambda: rgen.datasets.SideChains(angles, jnp.arange(300) % 60)
-    his = side_chains.RESIDUES["his"]._replace(load=load)
+    setting = dict(width=8, steps=8, backbone_noise=0.03)
+    his = side_chains.RESIDUES["his"]._replace(load=load, setting=setting)
     monkeypatch.setitem(side_chains.RESIDUES, "his", his)
-    for name in (
-        "VALIDATION",
-        "SELECTION",
-        "TEST",
-        "SAMPLES",
-        "SAMPLER_STEPS",
-        "WIDTH",
-        "STEPS",
-    ):
+    for name in ("VALIDATION", "SELECTION", "TEST", "SAMPLES", "SAMPLER_STEPS"):
         monkeypatch.setattr(side_chains, name, 8)
     monkeypatch.setattr(side_chains, "BATCH", 16)
 

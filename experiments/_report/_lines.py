@@ -64,7 +64,7 @@ def rotations_default(line: dict) -> dict:
 
 
 def side_chains_default(line: dict) -> dict:
-    setting = side_chains.setting(line["residue"])
+    setting = side_chains.RESIDUES[line["residue"]].setting
     least, points = side_chains.MIN_VARIANCE, side_chains.TEST
     return {"min_variance": least, "setting": setting, "points": points}
 
