@@ -40,6 +40,12 @@ class Independent(rgen.AbstractDistribution):
         return self.distribution.sample(key)
 
 
+def with_backbone(model: Any, c: jax.Array) -> Any:
+    """The distribution `model` given the backbone `c`, without which it has no
+    density."""
+    return eqx.tree_at(lambda m: m.c, model, c, is_leaf=lambda leaf: leaf is None)
+
+
 class KernelConditional(rgen.AbstractDistribution):
     r"""A kernel mixture of side chain and backbone, over its marginal:
 
@@ -47,7 +53,7 @@ class KernelConditional(rgen.AbstractDistribution):
     p_{v_l}(x \mid x_i)}{\sum_{kl} w_{kl} \sum_i p_{u_k}(c \mid c_i)}$$
 
     with heat kernels $p$ of the torus at the residues $(c_i, x_i)$, the variances $u_k$
-    of the backbone, and $v_l$ of the side chain. Without a condition it has no density.
+    of the backbone, and $v_l$ of the side chain.
     """
 
     manifold: rgen.Torus
@@ -56,8 +62,8 @@ class KernelConditional(rgen.AbstractDistribution):
     log_weights: jax.Array
     c: jax.Array | None = None
 
-    def given(self, c: jax.Array) -> "KernelConditional":
-        return eqx.tree_at(lambda m: m.c, self, c, is_leaf=lambda leaf: leaf is None)
+    def given(self, c: jax.Array) -> rgen.AbstractDistribution:
+        return with_backbone(self, c)
 
     def log_prob(self, x):
         return _log_ratio(self.log_weights, *self.components(x))
@@ -107,9 +113,12 @@ def _log_ratio(log_weights, share, log_marginals):
 
 
 def _square(x: Any, centres: jax.Array) -> jax.Array:
-    angle = x - centres
-    angle = angle - 2 * math.pi * jnp.round(angle / (2 * math.pi))
-    return jnp.sum(angle**2, axis=1)
+    return jnp.sum(wrapped(x - centres) ** 2, axis=1)
+
+
+def wrapped(angle: Any) -> Any:
+    """The same angle, from -pi to pi, in an array of NumPy or JAX."""
+    return angle - 2 * math.pi * (angle / (2 * math.pi)).round()
 
 
 def conditional_kernel_mixture(train, validation, min_variance: float) -> Trained:

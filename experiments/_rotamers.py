@@ -12,6 +12,7 @@ import numpy as np
 
 import rgen
 
+from ._conditional import with_backbone, wrapped
 from ._training import Trained
 
 
@@ -31,8 +32,7 @@ class RotamerLibrary(rgen.AbstractDistribution):
     $$p(x \mid c) = \epsilon (2 \pi)^{-d} + (1 - \epsilon) \sum_r w_{b(c) r} \prod_j
     p_{v_{b(c) r j}}(x_j \mid m_{b(c) r j})$$
 
-    with the bin $b(c)$ of the backbone $c$, and wrapped normals $p_v$. Without a
-    condition it has no density.
+    with the bin $b(c)$ of the backbone $c$, and wrapped normals $p_v$.
     """
 
     manifold: rgen.Torus
@@ -42,8 +42,8 @@ class RotamerLibrary(rgen.AbstractDistribution):
     floor: jax.Array
     c: jax.Array | None = None
 
-    def given(self, c: jax.Array) -> "RotamerLibrary":
-        return eqx.tree_at(lambda m: m.c, self, c, is_leaf=lambda leaf: leaf is None)
+    def given(self, c: jax.Array) -> rgen.AbstractDistribution:
+        return with_backbone(self, c)
 
     def log_prob(self, x):
         log_weights, means, variances = self._rotamers()
@@ -115,7 +115,7 @@ class Counts:
         rotamer = well_of(x, wells)
         cells = np.stack(np.unravel_index(np.arange(math.prod(wells)), wells), axis=1)
         self.centres = (cells + 0.5) * 2 * math.pi / np.array(wells)
-        offset = rotated(x - self.centres[rotamer])
+        offset = wrapped(x - self.centres[rotamer])
         index = np.asarray(bin_of(backbones)), rotamer
         moments = np.concatenate([np.ones((len(x), 1)), offset, offset**2], axis=1)
         self.moments = np.zeros((BINS**2, math.prod(wells), 1 + 2 * dim))
@@ -137,15 +137,10 @@ class Counts:
         variances = np.maximum(square - mean**2, min_variance)
         weights = counts / counts.sum(axis=1, keepdims=True)
         like = jnp.asarray
-        means = like(rotated(self.centres + mean))
+        means = like(wrapped(self.centres + mean))
         return RotamerLibrary(
             rgen.Torus(dim), like(np.log(weights)), means, like(variances), like(0.0)
         )
-
-
-def rotated(angle: np.ndarray) -> np.ndarray:
-    """The same angle, from -pi to pi."""
-    return angle - 2 * math.pi * np.round(angle / (2 * math.pi))
 
 
 def _between_bins(scale: float) -> np.ndarray:

@@ -287,6 +287,14 @@ def sphere_rule(n):
     return x.reshape(-1, 3), np.repeat(w * np.pi / n, 2 * n)
 
 
+def torus_rule(n):
+    """Points of the torus of two angles, and weights: exact for Fourier series of
+    degree less than n."""
+    angle = 2 * np.pi * np.arange(n) / n - np.pi
+    x = np.stack(np.meshgrid(angle, angle), axis=-1).reshape(-1, 2)
+    return x, np.full(len(x), (2 * np.pi / n) ** 2)
+
+
 @eqx.filter_jit
 def directions(manifold, x, key):
     """A unit tangent vector at each of the points `x`, uniform in direction."""

@@ -12,7 +12,7 @@ import jax.random as jr
 import numpy as np
 import pytest
 import scipy.stats
-from helpers import sphere_rule
+from helpers import sphere_rule, torus_rule
 from numpy.polynomial import chebyshev, legendre
 
 import rgen
@@ -103,10 +103,8 @@ def sphere():
     return sphere_rule(48)
 
 
-def torus(n=160):
-    angle = 2 * np.pi * np.arange(n) / n - np.pi
-    x = np.stack(np.meshgrid(angle, angle), axis=-1).reshape(-1, 2)
-    return x, np.full(len(x), (2 * np.pi / n) ** 2)
+def torus():
+    return torus_rule(160)
 
 
 def rotations(n=18):

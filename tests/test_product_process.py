@@ -361,6 +361,9 @@ def test_the_advice_for_bad_factors_helps():
     more = rgen.ProductProcess(*POSES.processes, TRANSLATIONS)
     assert more.manifold == rgen.Product(SO3, R3, R3)
     assert rgen.ProductProcess(*(ROTATIONS, TRANSLATIONS)).manifold == POSES.manifold
+    # That of Brownian motion, which a position does not end.
+    with pytest.raises(ValueError, match=r"for a product rgen\.ProductProcess"):
+        rgen.Brownian(POSES.manifold)
 
 
 def test_a_point_of_other_factors_is_refused():

@@ -89,6 +89,13 @@ x = rgen.sample(rgen.Uniform(S2), jr.key(1), 8)
 mesh = jax.make_mesh((2,), ("i",), axis_types=(AxisType.Explicit,))
 sharded = jax.device_put(x, NamedSharding(mesh, P("i")))
 np.testing.assert_allclose(rgen.log_prob(model, sharded), rgen.log_prob(model, x))
+drift = lambda x, t, c: S2.to_tangent(x, 0.1 * c)
+given = rgen.ScoreModel(drift, process, rgen.ReverseSDE(3))
+conditions = jax.device_put(-x, NamedSharding(mesh, P("i")))
+apart = rgen.log_prob(given, sharded, given=conditions)
+np.testing.assert_allclose(apart, rgen.log_prob(given, x, given=-x), atol=1e-5)
+apart = rgen.sample(given, jr.key(2), 8, given=conditions)
+np.testing.assert_allclose(apart, rgen.sample(given, jr.key(2), 8, given=-x), atol=1e-5)
 
 mesh = jax.make_mesh((2,), ("i",), axis_types=(AxisType.Auto,))
 density = lambda x: jax.vmap(model.log_prob_and_cost)(x)[0]

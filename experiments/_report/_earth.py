@@ -18,6 +18,7 @@ from ._tables import (
     half_width,
     interval,
     methods_in,
+    paired,
 )
 
 
@@ -180,11 +181,8 @@ def earth_unseen(own: dict[tuple, list[dict]]) -> dict[str, str]:
 
 def differences(own: dict[tuple, list[dict]], method: str, dataset: str) -> list[float]:
     """What the NLL of RSGM has above that of a method, seed by seed."""
-    of = lambda method: {
-        line["seed"]: line["test_nll"] for line in own.get((method, dataset), [])
-    }
-    rsgm, other = of("rsgm"), of(method)
-    return [rsgm[seed] - other[seed] for seed in sorted(rsgm.keys() & other.keys())]
+    rsgm, other = (own.get((name, dataset), []) for name in ("rsgm", method))
+    return paired(rsgm, other, "test_nll")
 
 
 def earth_floors(own: dict[tuple, list[dict]]) -> str:

@@ -1,12 +1,13 @@
 """Side chains given the backbone."""
 
 import math
+from collections.abc import Callable
 
 from benchmarks._page import table
 
 from ..side_chains import MIN_VARIANCE, RESIDUES, SAMPLES, TEST
 from ._lines import grouped
-from ._tables import interval, mean
+from ._tables import interval, mean, paired
 
 
 NAMES = {
@@ -23,80 +24,75 @@ SHARES = {
 }
 
 
+Groups = dict[tuple, list[dict]]
+
+
 def side_chains() -> dict[str, str]:
-    groups = grouped("side_chains", "residue", "method")
+    groups = by_residue()
     noises = {math.degrees(r.setting["backbone_noise"]) for r in RESIDUES.values()}
     return {
-        "min_variance": f"{MIN_VARIANCE:g}",
+        **_short(groups),
         "degrees": f"{math.degrees(MIN_VARIANCE**0.5):.1f}",
         "backbone_noise": " or ".join(f"{d:.1f}" for d in sorted(noises)),
         "points": f"{TEST:,}",
         "samples": str(SAMPLES),
-        "finding": finding(groups),
-        "nll": nlls(),
-        "differences": differences(),
-        "shares": shares(),
+        "differences": by_method(groups, BASELINES, gains),
+        "shares": shares(groups),
         # The quantile of Kolmogorov's distribution.
         "noise": f"{1.358 / TEST**0.5:.3f}",
     }
 
 
 def side_chains_short() -> dict[str, str]:
-    found = side_chains()
-    return {name: found[name] for name in ("min_variance", "finding", "nll")}
+    return _short(by_residue())
 
 
-def measured(groups: dict[tuple, list[dict]]) -> list[str]:
+def by_residue() -> Groups:
+    return grouped("side_chains", "residue", "method")
+
+
+def _short(groups: Groups) -> dict[str, str]:
+    return {
+        "min_variance": f"{MIN_VARIANCE:g}",
+        "finding": finding(groups),
+        "nll": by_method(groups, tuple(NAMES), nlls),
+    }
+
+
+def measured(groups: Groups) -> list[str]:
     return [residue for residue in RESIDUES if groups.get((residue, "rsgm"))]
 
 
-def nlls() -> str:
-    """Conditional NLL by residue and method."""
-    groups = grouped("side_chains", "residue", "method")
+def by_method(groups: Groups, methods: tuple[str, ...], numbers: Callable) -> str:
+    """A table of `numbers(groups, residue, method)`, with intervals."""
     rows = [
-        [residue.capitalize(), *(nll(groups[residue, method]) for method in NAMES)]
-        for residue in measured(groups)
+        [r.capitalize(), *(interval(numbers(groups, r, m), 3) for m in methods)]
+        for r in measured(groups)
     ]
-    return table(["residue", *NAMES.values()], rows)
+    return table(["residue", *(NAMES[method] for method in methods)], rows)
 
 
-def nll(group: list[dict]) -> str:
-    return interval([line["conditional_nll"] for line in group], 3)
+def nlls(groups: Groups, residue: str, method: str) -> list[float]:
+    return [line["conditional_nll"] for line in groups[residue, method]]
 
 
-def differences() -> str:
-    """By how much the NLL of RSGM is below that of each baseline, on the same split."""
-    groups = grouped("side_chains", "residue", "method")
-    rows = [
-        [residue.capitalize(), *(gained(groups, residue, m) for m in BASELINES)]
-        for residue in measured(groups)
-    ]
-    return table(["residue", *(NAMES[method] for method in BASELINES)], rows)
+def gains(groups: Groups, residue: str, method: str) -> list[float]:
+    """By how much the NLL of RSGM is below that of a method, on the same splits."""
+    other, own = groups[residue, method], groups[residue, "rsgm"]
+    return paired(other, own, "conditional_nll")
 
 
-def gained(groups: dict[tuple, list[dict]], residue: str, method: str) -> str:
-    return interval(gains(groups, residue, method), 3)
-
-
-def gains(groups: dict[tuple, list[dict]], residue: str, method: str) -> list[float]:
-    own = {line["seed"]: line["conditional_nll"] for line in groups[residue, "rsgm"]}
-    other = groups[residue, method]
-    pairs = ((line["conditional_nll"], own.get(line["seed"])) for line in other)
-    return [theirs - ours for theirs, ours in pairs if ours is not None]
-
-
-def ahead(groups: dict[tuple, list[dict]], residue: str) -> bool:
+def ahead(groups: Groups, residue: str) -> bool:
     """Whether RSGM is ahead of both baselines on every split."""
     return all(min(gains(groups, residue, method)) > 0 for method in BASELINES)
 
 
-def finding(groups: dict[tuple, list[dict]]) -> str:
+def finding(groups: Groups) -> str:
     found = [r.capitalize() for r in measured(groups) if ahead(groups, r)]
     return ", ".join(found) or "none"
 
 
-def shares() -> str:
-    groups = grouped("side_chains", "residue", "method")
+def shares(groups: Groups) -> str:
     rows = []
     for residue in measured(groups):
         for method, name in NAMES.items():

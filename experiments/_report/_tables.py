@@ -53,6 +53,12 @@ def half_width(numbers: list[float]) -> float:
     return float(quantile * np.std(numbers, ddof=1) / math.sqrt(n))
 
 
+def paired(first: list[dict], second: list[dict], field: str) -> list[float]:
+    """What the lines `first` have above those of `second` in a field, seed by seed."""
+    one, other = ({line["seed"]: line[field] for line in g} for g in (first, second))
+    return [one[seed] - other[seed] for seed in sorted(one.keys() & other.keys())]
+
+
 def mean(group: list[dict], field: str, digits: int) -> str:
     found = values(group, field)
     return decimals(float(np.mean(found)), digits) if found else ""

@@ -93,9 +93,6 @@ class FiniteGroup(eqx.Module):
 _FAULTS = ("leaves the manifold", "does not keep lengths", "is not orthogonal")
 
 
-_FAULTS = ("leaves the manifold", "does not keep lengths", "is not orthogonal")
-
-
 def _require_group(group: FiniteGroup) -> None:
     # Compiled first: evaluated at once, it would run operation by operation.
     noise = np.random.default_rng(0).normal(size=(3, *group.manifold.point_shape))
