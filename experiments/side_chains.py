@@ -41,7 +41,8 @@ MIN_VARIANCE = 1e-3
 BATCH = 512
 # Of the networks: their width, the training steps, and the standard deviation of the
 # noise in a backbone during training, in radians. A side chain of one angle is learnt
-# soon, and its backbones then by heart.
+# soon, and its backbones then by heart: what networks that are trained apart have
+# learnt so differs, and their mean has less of it.
 SETTING = dict(width=256, steps=6000, backbone_noise=0.03)
 ONE_ANGLE = dict(width=128, steps=3000, backbone_noise=0.06)
 # Random residues of the validation and the test chains; of the former, those that
@@ -65,11 +66,12 @@ SP3, SP2 = 3, 12
 class Residue(NamedTuple):
     """A data set, and the wells of each angle of the side chain in the rotamer library:
     three, but more where the angle is at a planar group. And the setting of the
-    networks, chosen on seed 0."""
+    networks, and how many are trained."""
 
     load: Callable[[], rgen.datasets.SideChains]
     wells: tuple[int, ...]
     setting: dict[str, Any] = SETTING
+    members: int = 1
 
 
 RESIDUES = {
@@ -78,7 +80,7 @@ RESIDUES = {
     "gln": Residue(rgen.datasets.glutamine, (SP3, SP3, SP2)),
     "trp": Residue(rgen.datasets.tryptophan, (SP3, SP2)),
     "his": Residue(rgen.datasets.histidine, (SP3, SP2)),
-    "cys": Residue(rgen.datasets.cysteine, (SP3,), ONE_ANGLE),
+    "cys": Residue(rgen.datasets.cysteine, (SP3,), ONE_ANGLE, members=4),
 }
 
 
@@ -112,7 +114,25 @@ def split(residue: str, key: jax.Array) -> tuple[Part, Part, Part]:
 
 
 def rsgm(data, validation, residue, key):
-    """A network that has the backbone beside its features of the side chain."""
+    """A network that has the backbone beside its features of the side chain, or the
+    mean of several."""
+    if residue.members == 1:
+        return network(data, validation, residue, key)
+    keys = jr.split(key, residue.members)
+    trained = [network(data, validation, residue, key) for key in keys]
+    return Trained(
+        mean([each.model for each in trained]), sum(each.seconds for each in trained)
+    )
+
+
+def mean(models: list[rgen.ScoreModel]) -> rgen.ScoreModel:
+    """The model whose score is the mean of the models' scores."""
+    stack = lambda *leaves: jnp.stack(leaves) if eqx.is_array(leaves[0]) else leaves[0]
+    members = jax.tree.map(stack, *[model.score for model in models])
+    return eqx.tree_at(lambda model: model.score, models[0], rgen.nn.Ensemble(members))
+
+
+def network(data, validation, residue, key):
     init_key, key = jr.split(key)
     embedding = rgen.nn.PointFeatures(BACKBONE, size=64, max_frequency=8.0)
     condition = dict(embedding=embedding, condition=BACKBONE.origin)
@@ -243,6 +263,7 @@ def line(method, residue, seed):
     return dict(
         min_variance=MIN_VARIANCE,
         setting=RESIDUES[residue].setting,
+        members=RESIDUES[residue].members,
         **machine(),
         points=len(test.x),
         train_seconds=round(trained.seconds, 1),

@@ -996,7 +996,7 @@ def few_histidines(monkeypatch):
     angles = jnp.concatenate([part.c, part.x], axis=1)
     load = lambda: rgen.datasets.SideChains(angles, jnp.arange(300) % 60)
     setting = dict(width=8, steps=8, backbone_noise=0.03)
-    his = side_chains.RESIDUES["his"]._replace(load=load, setting=setting)
+    his = side_chains.RESIDUES["his"]._replace(load=load, setting=setting, members=2)
     monkeypatch.setitem(side_chains.RESIDUES, "his", his)
     for name in ("VALIDATION", "SELECTION", "TEST", "SAMPLES", "SAMPLER_STEPS"):
         monkeypatch.setattr(side_chains, name, 8)

@@ -34,6 +34,7 @@ def side_chains() -> dict[str, str]:
         **_short(groups),
         "degrees": f"{math.degrees(MIN_VARIANCE**0.5):.1f}",
         "backbone_noise": " or ".join(f"{d:.1f}" for d in sorted(noises)),
+        "members": str(RESIDUES["cys"].members),
         "points": f"{TEST:,}",
         "samples": str(SAMPLES),
         "differences": by_method(groups, BASELINES, gains),
