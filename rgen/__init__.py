@@ -42,6 +42,10 @@ from ._divergence import (
     ExactDivergence as ExactDivergence,
     HutchinsonDivergence as HutchinsonDivergence,
 )
+from ._flow_solver import (
+    DenoisingMultistep as DenoisingMultistep,
+    NoiseClock as NoiseClock,
+)
 from ._given import Given as Given
 from ._guidance import (
     ClassifierFreeGuidance as ClassifierFreeGuidance,
@@ -85,6 +89,7 @@ from ._manifold import (
 from ._model import (
     AbstractModel as AbstractModel,
     Flow as Flow,
+    FlowMap as FlowMap,
     MoserFlow as MoserFlow,
     Pushforward as Pushforward,
     ScoreModel as ScoreModel,
@@ -99,6 +104,10 @@ from ._process import (
 )
 from ._sampler import (
     AbstractSampler as AbstractSampler,
+    Churn as Churn,
+    Denoised as Denoised,
+    FewSteps as FewSteps,
+    PowerGrid as PowerGrid,
     ProbabilityFlow as ProbabilityFlow,
     ReverseSDE as ReverseSDE,
 )
@@ -114,8 +123,10 @@ from ._solver import (
     AbstractRetraction as AbstractRetraction,
     BrownianGrid as BrownianGrid,
     Exponential as Exponential,
+    GeodesicHeun as GeodesicHeun,
     GeodesicInterpolation as GeodesicInterpolation,
     GeodesicRandomWalk as GeodesicRandomWalk,
+    MuntheKaas as MuntheKaas,
     NoiseTerm as NoiseTerm,
     ProjectionRetraction as ProjectionRetraction,
 )
@@ -125,6 +136,11 @@ from ._term import (
     forward_sde as forward_sde,
     probability_flow as probability_flow,
     reverse_sde as reverse_sde,
+)
+from ._velocity import (
+    Diagonal as Diagonal,
+    FlowScore as FlowScore,
+    FlowVelocity as FlowVelocity,
 )
 
 

@@ -12,13 +12,14 @@ from ._typing import Point, Scalar, Tangent, typed
 
 class Given(eqx.Module):
     r"""A field $f(x, t, c)$ with its condition $c$: a function of a point and a time,
-    as every sampler, density and loss takes it.
+    as every sampler, density and loss takes it. Of a field $f(x, s, t, c)$ of two times
+    it is a function of a point and both.
 
     Another condition of the same shapes compiles nothing again.
 
     **Arguments:**
 
-    - `field`: a function of a point, a time and a condition.
+    - `field`: a function of a point, a time or two, and a condition.
     - `condition`: an array, or a pytree of arrays.
     """
 
@@ -32,6 +33,6 @@ class Given(eqx.Module):
         self.condition = jax.tree.map(jnp.asarray, condition)
 
     @typed
-    def __call__(self, x: Point, t: Scalar) -> Tangent:
-        """The vector at the point `x` and the time `t`, given the condition."""
-        return self.field(x, t, self.condition)
+    def __call__(self, x: Point, *times: Scalar) -> Tangent:
+        """The vector at the point `x` and the times, given the condition."""
+        return self.field(x, *times, self.condition)

@@ -100,7 +100,15 @@ RETRACTIONS = {
     "ProjectionRetraction": rgen.ProjectionRetraction,
 }
 
-SOLVERS = {"GeodesicRandomWalk": rgen.GeodesicRandomWalk}
+SOLVERS = {
+    "GeodesicRandomWalk": rgen.GeodesicRandomWalk,
+    "GeodesicHeun": rgen.GeodesicHeun,
+    "MuntheKaas": lambda m: rgen.MuntheKaas(m, diffrax.Bosh3()),
+    "NoiseClock": lambda m: rgen.NoiseClock(
+        rgen.GeodesicHeun(m), rgen.LinearSchedule()
+    ),
+    "DenoisingMultistep": lambda m: rgen.DenoisingMultistep(rgen.Brownian(m)),
+}
 
 # Of a score field, a process, a point, a time and a key.
 LOSSES = {
@@ -114,6 +122,12 @@ LOSSES = {
 }
 # Of a vector field, a base, a point, a time and a key.
 FLOW_LOSSES = {"flow_matching": rgen.losses.flow_matching}
+# Of a field of two times, a velocity, a process, a point, two times and a key.
+MAP_LOSSES = {
+    "lagrangian": rgen.losses.lagrangian,
+    "eulerian": rgen.losses.eulerian,
+    "semigroup": rgen.losses.semigroup,
+}
 # Of a process and a time.
 WEIGHTS = {
     "unit": rgen.losses.unit_weight,
@@ -129,6 +143,9 @@ DIVERGENCES = {
 SAMPLERS = {
     "ReverseSDE": lambda: rgen.ReverseSDE(steps=20),
     "ProbabilityFlow": rgen.ProbabilityFlow,
+    "FewSteps": lambda: rgen.FewSteps(8),
+    "Churn": lambda: rgen.Churn(8, 2.0),
+    "Denoised": lambda: rgen.Denoised(rgen.FewSteps(8)),
 }
 
 PARAMETRISATIONS = {
@@ -186,6 +203,7 @@ DISTRIBUTIONS = {
     "ScoreModel": lambda: rgen.ScoreModel(_zero, rgen.Brownian(rgen.Sphere(2))),
     "Flow": lambda: rgen.Flow(rgen.Uniform(rgen.Sphere(2)), _zero),
     "MoserFlow": lambda: rgen.MoserFlow(rgen.Sphere(2), _zero),
+    "FlowMap": lambda: rgen.FlowMap(rgen.Uniform(rgen.Sphere(2)), _still),
     "Pushforward": lambda: rgen.Pushforward(
         CHARTS["stereographic"](),
         rgen.WrappedNormal(rgen.Euclidean(2), jnp.zeros(2), 0.5),
@@ -248,6 +266,10 @@ def _score_field(key):
 
 
 def _zero(x, t):
+    return jnp.zeros_like(x)
+
+
+def _still(x, s, t):
     return jnp.zeros_like(x)
 
 

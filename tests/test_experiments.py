@@ -23,6 +23,7 @@ from experiments import (
     _rotamers,
     _training,
     earth,
+    few_steps,
     hyperbolic,
     passes as passes_experiment,
     report,
@@ -1018,3 +1019,32 @@ def test_a_cell_of_the_side_chains_is_one_command(method, tmp_path):
 def test_whole_chains_are_in_one_part(few_histidines):
     parts = side_chains.split("his", jr.key(0))
     assert [len(part.x) for part in parts] == [240, 8, 8]
+
+
+@pytest.fixture
+def few_trained_steps(monkeypatch):
+    sizes = dict(TEACHER_STEPS=4, MAP_STEPS=4, BATCH=8, TEST=16, PERMUTATIONS=19)
+    for name, value in sizes.items():
+        monkeypatch.setattr(few_steps, name, value)
+    remembered = few_steps.data_of, few_steps.teacher, few_steps.flow_map
+    for each in remembered:
+        each.cache_clear()
+    yield
+    for each in remembered:
+        each.cache_clear()
+
+
+@pytest.mark.slow
+@pytest.mark.usefixtures("few_trained_steps")
+@pytest.mark.parametrize(
+    ("method", "case"),
+    [("map", "rotations_16"), ("map_alone", "side_chains"), ("churn", "side_chains")],
+)
+def test_a_cell_of_the_few_steps_is_one_command(method, case, tmp_path, monkeypatch):
+    own = few_steps.METHODS[method]._replace(evaluations=(2, 4))
+    monkeypatch.setitem(few_steps.METHODS, method, own)
+    arguments = f"--method {method} --case {case}"
+    lines = lines_of(tmp_path / "lines.jsonl", few_steps.EXPERIMENT, arguments)
+    assert [(line["nfe"], line["evaluations"]) for line in lines] == [(2, 2), (4, 4)]
+    assert all(0.05 <= line["p_value"] <= 1 for line in lines)
+    assert ("log_density" in lines[0]) == (case == "rotations_16")

@@ -62,6 +62,12 @@ same(lambda x: rgen.metrics.wasserstein(S2, x, -x))
 # The sums may come in another order.
 mmd = lambda x: rgen.metrics.squared_mmd(S2, x, -x, 0.5)
 np.testing.assert_allclose(mmd(sharded), mmd(x), atol=1e-6)
+mmd = lambda x: rgen.metrics.biased_mmd(S2, x, -x)
+np.testing.assert_allclose(mmd(sharded), mmd(x), atol=1e-6)
+test = lambda x: rgen.metrics.permutation_test(S2, x, -x, 0.5, jr.key(2))
+np.testing.assert_allclose(test(sharded), test(x), atol=1e-6)
+halves = lambda x, y: (x, y)
+same(lambda x: rgen.metrics.between_halves(halves, x, jr.key(2)))
 try:
     rgen.datasets.minibatch(jr.key(1), sharded, 5)
 except ValueError as error:

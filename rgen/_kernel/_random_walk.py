@@ -96,8 +96,9 @@ class RandomWalkKernel(AbstractKernel):
     def _unknown(self, what: str) -> NoReturn:
         raise NotImplementedError(
             f"RandomWalkKernel: the {what} of a random walk on {self.manifold} is not "
-            f"known. {self._remedy()} A kernel mixture and "
-            "rgen.metrics.squared_mmd need a manifold whose heat kernel is known."
+            f"known. {self._remedy()} A kernel mixture, "
+            "rgen.metrics.squared_mmd and rgen.metrics.permutation_test need a "
+            "manifold whose heat kernel is known."
         )
 
     def _remedy(self) -> str:

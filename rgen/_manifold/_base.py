@@ -54,8 +54,9 @@ _PRIOR = "the uniform distribution, the prior of rgen.Brownian,"
 
 # What asks for a hook that is optional, for the error where it is absent.
 _NEEDED_BY = {
-    "_log": "distances, flow matching, wrapped normals and Varadhan's kernel",
-    "_transport": "parallel transport",
+    "_log": "distances, flow matching, wrapped normals, Varadhan's kernel and "
+    "rgen.DenoisingMultistep",
+    "_transport": "parallel transport and rgen.GeodesicHeun",
     "_killing": "rgen.nn.KillingFrame",
     "_uniform": f"sampling {_PRIOR}",
     "killing_size": "rgen.nn.KillingFrame",

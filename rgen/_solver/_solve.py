@@ -3,11 +3,11 @@ from typing import Any
 import diffrax
 import jax
 import jax.numpy as jnp
-from jaxtyping import Array
 
 from .._cost import Cost
 from .._sharding import refuse_varying
 from .._typing import Scalar
+from ._evaluations import evaluations
 
 
 def solve(
@@ -25,6 +25,7 @@ def solve(
         raise ValueError(
             f"expected `max_steps` of at least 1, got {max_steps}. 4096 is the default."
         )
+    _check_error_estimate(solver, stepsize_controller)
     refuse_varying(terms, y0)
     dtype = jax.tree.leaves(y0)[0].dtype
     solution = diffrax.diffeqsolve(
@@ -42,18 +43,26 @@ def solve(
     finished = solution.result == diffrax.RESULTS.successful
     end = jax.tree.map(lambda leaf: jnp.where(finished, leaf[0], jnp.nan), solution.ys)
     steps = solution.stats["num_steps"]
-    return end, Cost(_evaluations(solver, steps), steps, finished)
+    return end, Cost(evaluations(solver, steps), steps, finished)
 
 
-def _evaluations(solver: diffrax.AbstractSolver, steps: Array) -> Array:
-    """How often an ODE's field is evaluated: a Runge-Kutta method has as many stages a
-    step, and where the last is the first of the next, one at the start for all. A
-    solver of another kind is counted as one that evaluates once a step, also one that
-    is implicit and evaluates as often as it iterates."""
-    tableau = getattr(solver, "tableau", None)
-    implicit = isinstance(solver, diffrax.AbstractImplicitSolver)
-    if implicit or not isinstance(tableau, diffrax.ButcherTableau):
-        return steps
-    if tableau.fsal:
-        return (tableau.num_stages - 1) * steps + 1
-    return tableau.num_stages * steps
+def _check_error_estimate(
+    solver: diffrax.AbstractSolver, controller: diffrax.AbstractStepSizeController
+) -> None:
+    adaptive = isinstance(controller, diffrax.AbstractAdaptiveStepSizeController)
+    if adaptive and not _estimates(solver):
+        raise ValueError(
+            "expected a `solver` with an error estimate, for adaptive steps, got a "
+            f"{type(solver).__name__}. Take another one, such as diffrax.Tsit5() or "
+            "rgen.GeodesicHeun(manifold), or fixed steps: `stepsize_controller="
+            "diffrax.StepTo(times)`, or for samples of a score rgen.FewSteps(steps, "
+            "solver)."
+        )
+
+
+def _estimates(solver: diffrax.AbstractSolver) -> bool:
+    # Of a solver that wraps another one, Diffrax looks at that, and no further.
+    if isinstance(solver, diffrax.AbstractAdaptiveSolver):
+        return True
+    wraps = isinstance(solver, diffrax.AbstractWrappedSolver)
+    return wraps and _estimates(solver.solver)

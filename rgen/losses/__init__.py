@@ -14,8 +14,11 @@ or differentiate, so that they stay finite where the weight is huge and the scor
 
 from ._denoising import denoising as denoising
 from ._denoising_step import denoising_step as denoising_step
+from ._eulerian import eulerian as eulerian
 from ._flow_matching import flow_matching as flow_matching
 from ._implicit import implicit as implicit
+from ._lagrangian import lagrangian as lagrangian
+from ._semigroup import semigroup as semigroup
 from ._sliced import sliced as sliced
 from ._weights import (
     likelihood_weight as likelihood_weight,

@@ -5,6 +5,7 @@ from ._droppable import Droppable as Droppable, drop as drop
 from ._ensemble import Ensemble as Ensemble
 from ._features import FourierFeatures as FourierFeatures
 from ._flow_field import FlowField as FlowField
+from ._flow_map_field import FlowMapField as FlowMapField
 from ._neural_field import NeuralField as NeuralField
 from ._parametrisation import (
     AbstractParametrisation as AbstractParametrisation,

@@ -23,6 +23,25 @@ def normal_frequencies(
     return scales[:, None] * normal
 
 
+def levels(
+    v: Floating[Array, "..."],
+    v_min: float | tuple[float, ...],
+    v_max: float | tuple[float, ...],
+) -> Floating[Array, " levels"]:
+    r"""$\log v$, moved to $[-1, 1]$, and its first eight harmonics."""
+    v = jnp.atleast_1d(v)
+    low, high = (jnp.log(jnp.array(end, v.dtype)) for end in (v_min, v_max))
+    level = 2 * (jnp.log(v) - low) / (high - low) - 1
+    harmonics = jnp.arange(1, _HARMONICS + 1) * level[:, None] * (math.pi / 2)
+    waves = [jnp.ravel(jnp.sin(harmonics)), jnp.ravel(jnp.cos(harmonics))]
+    return jnp.concatenate([level, *waves])
+
+
+def level_size(v_min: float | tuple[float, ...]) -> int:
+    """The length of the vector of levels."""
+    return np.size(v_min) * (1 + 2 * _HARMONICS)
+
+
 class FourierFeatures(eqx.Module):
     r"""Multi-scale features of a point and of the logarithm of the variance $v$ of the
     noise in the point.
@@ -81,8 +100,7 @@ class FourierFeatures(eqx.Module):
     @property
     def out_size(self) -> int:
         """The length of the vector of features."""
-        levels = np.size(self.v_min) * (1 + 2 * _HARMONICS)
-        return sum(self._in_sizes) + 2 * self.size + levels
+        return sum(self._in_sizes) + 2 * self.size + level_size(self.v_min)
 
     @property
     def _in_sizes(self) -> list[int]:
@@ -113,20 +131,8 @@ class FourierFeatures(eqx.Module):
         damping = jnp.exp(-self.damping / 2 * self._damped_sq(v))
         # The order in which a batch of points needs no transposition.
         sin, cos = sin_cos(phi @ frequencies.T)
-        low = jnp.log(jnp.array(self.v_min, v.dtype))
-        high = jnp.log(jnp.array(self.v_max, v.dtype))
-        level = 2 * (jnp.log(v) - low) / (high - low) - 1
-        harmonics = jnp.arange(1, _HARMONICS + 1) * level[:, None] * (math.pi / 2)
-        return jnp.concatenate(
-            [
-                phi,
-                damping * sin,
-                damping * cos,
-                level,
-                jnp.ravel(jnp.sin(harmonics)),
-                jnp.ravel(jnp.cos(harmonics)),
-            ]
-        )
+        level = levels(v, self.v_min, self.v_max)
+        return jnp.concatenate([phi, damping * sin, damping * cos, level])
 
     def _damped_sq(self, v: Floating[Array, " variances"]) -> Array:
         """$v |w|^2$ for each frequency $w$."""

@@ -34,7 +34,7 @@ class ScoreField(AbstractField):
         # Not the process itself: the arrays of its prior are no parameters.
         self.schedule = process.schedule
         self.rate = process.rate
-        ends = _variance(self.schedule, "t0"), _variance(self.schedule, "t1")
+        ends = variance_at(self.schedule, "t0"), variance_at(self.schedule, "t1")
         self.field = NeuralField(process.manifold, *ends, key=key, **size)
 
     @typed
@@ -46,7 +46,7 @@ class ScoreField(AbstractField):
         return scale * self.field(x, v, c)
 
 
-def _variance(schedule: AbstractSchedule, end: str) -> float | tuple[float, ...]:
+def variance_at(schedule: AbstractSchedule, end: str) -> float | tuple[float, ...]:
     """The variance that has accumulated at one end of the schedule."""
     with jax.ensure_compile_time_eval():
         v = schedule.variance(jnp.array(getattr(schedule, end)))

@@ -1,0 +1,268 @@
+"""Samples in one to a hundred network evaluations, and how they compare with the data.
+
+    python -m experiments.few_steps --case flood --seed 0
+    python -m experiments.few_steps --case rotations_32 --method map --output FILE
+
+One line of JSON for each method, case, seed and number of network evaluations, `nfe`.
+A score is trained first, and is the teacher of all methods but `map_alone`, a flow map
+that learns from the data alone; `map` is one that is distilled from the teacher. The
+others are solvers of the reversed SDE or of the probability flow. `train_seconds` is
+the time of the teacher, `map_seconds` that of a map.
+
+Of as many samples as there are test points: `p_value` is that of the permutation test
+with the MMD at four variances, `squared_mmd` the unbiased squared MMD at one of them,
+and `biased_mmd` what published tables print. Each `..._floor` is the same metric of
+other points of the data instead of samples. `log_density` is the mean log-density of
+samples under the target, where that is known, and `log_density_floor` that of the test
+points.
+"""
+
+import functools
+from collections.abc import Callable
+from typing import Any, NamedTuple
+
+import diffrax
+import equinox as eqx
+import jax
+import jax.numpy as jnp
+import jax.random as jr
+
+import rgen
+
+from . import rotations
+from ._losses import batch_loss, denoising_loss
+from ._results import machine
+from ._runner import SEED, Experiment, Option, run
+from ._training import Trained, log_probs, minibatches, samples_of, train
+
+
+SPHERE, LYSINE = rgen.Sphere(2), rgen.Torus(6)
+# A factor of ten apart, from what the eye sees on a globe to its continents.
+VARIANCES = 1e-3, 1e-2, 1e-1, 1.0
+MMD_VARIANCE = 1e-2
+PERMUTATIONS = 999
+BATCH, TEST = 512, 2048
+TEACHER_STEPS = MAP_STEPS = 12_000
+TEACHER_RATE, MAP_RATE = 3e-3, 2e-3
+
+
+class Case(NamedTuple):
+    """A process, the size of the networks, and the data of a seed: batches to train on,
+    test points, as many other points, and the target where it is known."""
+
+    process: rgen.AbstractProcess
+    size: dict[str, Any]
+    data: Callable[[jax.Array], tuple[Callable, jax.Array, jax.Array, Any]]
+
+
+def earth(name: str) -> Case:
+    """The data with their copies, as published: a tenth is the test set."""
+    process = rgen.Brownian(SPHERE, rgen.LogUniformSchedule(1e-4))
+    size = dict(width=128, depth=4, max_frequency=50.0, damping=0.25)
+
+    def data(key):
+        split_key, other_key = jr.split(key)
+        x = getattr(rgen.datasets, name)()
+        train, _, test = rgen.datasets.random_split(split_key, x)
+        other = jr.choice(other_key, train, (len(test),), replace=False)
+        return minibatches(train, BATCH), test, other, None
+
+    return Case(process, size, data)
+
+
+def side_chains() -> Case:
+    """Backbone and side chain of lysine; whole protein chains are in one part."""
+    process = rgen.Brownian(LYSINE, rgen.LogUniformSchedule(1e-3))
+    size = dict(width=256, depth=3, frequencies=0)
+
+    def data(key):
+        split_key, test_key, other_key = jr.split(key, 3)
+        angles, chains = rgen.datasets.lysine()
+        split = rgen.datasets.group_split(split_key, angles, chains)
+        train, validation, test = map(jnp.asarray, split)
+        test = jr.choice(test_key, test, (TEST,), replace=False)
+        other = jr.choice(other_key, validation, (TEST,), replace=False)
+        return minibatches(train, BATCH), test, other, None
+
+    return Case(process, size, data)
+
+
+def rotation_mixture(components: int) -> Case:
+    schedule = rgen.LogUniformSchedule(rotations.MIN_VARIANCE, 5.0)
+    process = rgen.Brownian(rotations.SO3, schedule)
+    frame = dict(parametrisation=rotations.FRAME)
+    size = dict(width=256, depth=4, frequencies=128, max_frequency=4.0, **frame)
+
+    def data(key):
+        target_key, test_key, other_key = jr.split(key, 3)
+        truth = rotations.target(components, target_key)
+        draw = samples_of(truth, TEST)
+        return samples_of(truth, BATCH), draw(test_key), draw(other_key), truth
+
+    return Case(process, size, data)
+
+
+EARTH = "volcano", "earthquake", "flood", "fire"
+CASES: dict[str, Callable[[], Case]] = {
+    **{name: functools.partial(earth, name) for name in EARTH},
+    "side_chains": side_chains,
+    **{f"rotations_{k}": functools.partial(rotation_mixture, k) for k in (16, 32, 64)},
+}
+
+
+@functools.cache
+def data_of(case: str, seed: int):
+    return CASES[case]().data(jr.fold_in(jr.key(seed), 0))
+
+
+@functools.cache
+def teacher(case: str, seed: int) -> Trained:
+    """A score model, trained by denoising."""
+    process, size, _ = CASES[case]()
+    init_key, key = jr.split(jr.fold_in(jr.key(seed), 1))
+    score = rgen.nn.ScoreField(process, **size, key=init_key)
+    model = rgen.ScoreModel(score, process)
+    sample_batch = data_of(case, seed)[0]
+    rate = TEACHER_RATE
+    return train(
+        model, denoising_loss, sample_batch, key, steps=TEACHER_STEPS, rate=rate
+    )
+
+
+@functools.cache
+def flow_map(alone: bool, case: str, seed: int) -> Trained:
+    """The field of a flow map: of the teacher, or learnt alone."""
+    process, size, _ = CASES[case]()
+    init_key, key = jr.split(jr.fold_in(jr.key(seed), 2))
+    field = rgen.nn.FlowMapField(process, **size, key=init_key)
+    if alone:
+        loss = eqx.Partial(alone_loss, process)
+    else:
+        velocity = rgen.FlowVelocity(process, teacher(case, seed).model.score)
+        loss = eqx.Partial(distillation_loss, process, velocity)
+    sample_batch = data_of(case, seed)[0]
+    return train(field, loss, sample_batch, key, steps=MAP_STEPS, rate=MAP_RATE)
+
+
+def two_times(key: jax.Array, n: int) -> tuple[jax.Array, jax.Array]:
+    """Times that rise. Half of the maps start at noise, as all samples do."""
+    early, late = jnp.sort(jr.uniform(key, (2, n)), axis=0)
+    return jnp.where(jnp.arange(n) % 2 == 0, 0, early), late
+
+
+def distillation_loss(process, velocity, field, x0, key):
+    time_key, noise_key = jr.split(key)
+    one = functools.partial(rgen.losses.lagrangian, field, velocity, process)
+    return batch_loss(one, noise_key, x0, *two_times(time_key, len(x0)))
+
+
+def alone_loss(process, field, x0, key):
+    data_key, map_key = jr.split(key)
+    own = rgen.Diagonal(field)
+    model = rgen.ScoreModel(rgen.FlowScore(process, own), process)
+    data = denoising_loss(model, x0, data_key)
+    return data + distillation_loss(process, own, field, x0, map_key)
+
+
+class Method(NamedTuple):
+    """The numbers of evaluations, and the model of a case, a seed and such a number."""
+
+    evaluations: tuple[int, ...]
+    model: Callable[[str, int, int], rgen.AbstractDistribution]
+
+
+def map_method(alone: bool) -> Method:
+    def model(case, seed, nfe):
+        field = flow_map(alone, case, seed).model
+        times = tuple(k / nfe for k in range(nfe + 1))
+        return rgen.FlowMap(CASES[case]().process.prior, field, times)
+
+    return Method((1, 2, 4), model)
+
+
+def solver_method(make: Callable[[rgen.AbstractProcess, int], Any], least=2) -> Method:
+    """Of a function from a process and a number of evaluations to a sampler."""
+
+    def model(case, seed, nfe):
+        trained = teacher(case, seed).model
+        sampler = make(trained.process, nfe)
+        return eqx.tree_at(lambda m: m.sampler, trained, sampler)
+
+    return Method(tuple(n for n in (2, 4, 8, 16, 32, 64, 100) if n >= least), model)
+
+
+def geodesic_heun(process, nfe):
+    solver = rgen.NoiseClock(rgen.GeodesicHeun(process.manifold), process.schedule)
+    return rgen.FewSteps(nfe // 2, solver)
+
+
+def munthe_kaas(process, nfe):
+    third_order = rgen.MuntheKaas(process.manifold, diffrax.Bosh3())
+    # Three stages: the fourth is the first of the next step.
+    return rgen.FewSteps(nfe // 3, rgen.NoiseClock(third_order, process.schedule))
+
+
+METHODS = {
+    "map": map_method(alone=False),
+    "map_alone": map_method(alone=True),
+    "reverse_sde": solver_method(lambda process, nfe: rgen.ReverseSDE(nfe)),
+    "multistep": solver_method(lambda process, nfe: rgen.FewSteps(nfe)),
+    "geodesic_heun": solver_method(geodesic_heun),
+    "munthe_kaas": solver_method(munthe_kaas, least=4),
+    "churn": solver_method(lambda process, nfe: rgen.Churn(nfe // 2, nfe / 8)),
+}
+
+
+def line(method, case, seed, nfe):
+    manifold = CASES[case]().process.manifold
+    _, test, other, truth = data_of(case, seed)
+    sample_key, test_key = jr.split(jr.fold_in(jr.key(seed), 3))
+    model = METHODS[method].model(case, seed, nfe)
+    x, cost = rgen.sample_and_cost(model, sample_key, len(test))
+    p_value = rgen.metrics.permutation_test(
+        manifold, x, test, jnp.array(VARIANCES), test_key, PERMUTATIONS
+    ).p_value
+    metrics = {"squared_mmd": squared_mmd, "biased_mmd": rgen.metrics.biased_mmd}
+    found = {name: metric(manifold, x, test) for name, metric in metrics.items()}
+    floors = {
+        f"{n}_floor": metric(manifold, other, test) for n, metric in metrics.items()
+    }
+    if truth is not None:
+        found["log_density"] = jnp.mean(log_probs(truth.log_prob, x))
+        floors["log_density_floor"] = jnp.mean(log_probs(truth.log_prob, test))
+    return dict(
+        evaluations=int(jnp.max(cost.evaluations)),
+        points=len(test),
+        p_value=round(float(p_value), 4),
+        **{name: float(f"{value:.4g}") for name, value in (found | floors).items()},
+        **seconds(method, case, seed),
+        **machine(),
+    )
+
+
+def squared_mmd(manifold, x, y):
+    return rgen.metrics.squared_mmd(manifold, x, y, MMD_VARIANCE)
+
+
+def seconds(method, case, seed) -> dict[str, float | None]:
+    alone = method == "map_alone"
+    found = {"train_seconds": None if alone else teacher(case, seed).seconds}
+    if method in ("map", "map_alone"):
+        found["map_seconds"] = flow_map(alone, case, seed).seconds
+    return {name: s if s is None else round(s, 1) for name, s in found.items()}
+
+
+EXPERIMENT = Experiment(
+    (
+        Option("method", tuple(METHODS), choices=METHODS),
+        Option("case", choices=CASES),
+        SEED,
+    ),
+    line,
+    ("nfe",),
+    lambda method, case, seed: [(n,) for n in METHODS[method].evaluations],
+)
+
+
+if __name__ == "__main__":
+    run(EXPERIMENT, __doc__)

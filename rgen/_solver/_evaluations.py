@@ -1,0 +1,25 @@
+import functools
+
+import diffrax
+import jax.numpy as jnp
+from jaxtyping import Array, Int
+
+
+@functools.singledispatch
+def evaluations(
+    solver: diffrax.AbstractSolver, steps: Int[Array, "..."]
+) -> Int[Array, "..."]:
+    """How often the field of an ODE is evaluated in `steps` steps that follow one
+    another. A solver of a kind that is not registered is counted as one that evaluates
+    once a step, also one that is implicit and evaluates as often as it iterates."""
+    return steps
+
+
+@evaluations.register
+def _(solver: diffrax.AbstractERK, steps: Array) -> Array:
+    tableau = solver.tableau
+    assert isinstance(tableau, diffrax.ButcherTableau)
+    if tableau.fsal:
+        # The last stage of a step is the first of the next.
+        return (tableau.num_stages - 1) * steps + jnp.minimum(steps, 1)
+    return tableau.num_stages * steps

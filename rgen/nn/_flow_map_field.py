@@ -1,0 +1,106 @@
+from collections.abc import Callable
+from typing import Any
+
+import equinox as eqx
+import jax.numpy as jnp
+import numpy as np
+from jaxtyping import Array
+
+from .._given import Given
+from .._process import AbstractProcess
+from .._process._base import broadcast, score_scale
+from .._schedule import AbstractSchedule
+from .._typing import Floating, Key, Point, Scalar, Tangent, typed
+from .._velocity import process_time
+from ._features import levels
+from ._neural_field import NeuralField
+from ._score_field import variance_at
+
+
+# The mean of the speed is to be smooth and positive, and need not be exact.
+_NODES, _WEIGHTS = np.polynomial.legendre.leggauss(5)
+
+
+class FlowMapField(eqx.Module):
+    r"""A neural field of two times, $v(x, s, t)$: the mean velocity from the point `x`
+    at the time `s` to the time `t` of a flow from noise at time 0 to data at time 1.
+    Its map is $X_{s,t}(x) = \exp_x((t - s)\, v(x, s, t))$, for [`rgen.FlowMap`][].
+
+    $v(x, s, t) = \bar m(s, t)\, f(x, v_s, v_t)$ with a network $f$ of the variances at
+    both times, whose output is of order one: $\bar m$ is the mean of the speed
+    $\tfrac12 (t_1 - t_0)\, \beta\, c$ of the probability flow of a score of the size
+    $c$, [`rgen.AbstractProcess.score_scale`][]. At $s = t$ the field is the velocity of
+    the flow; see [`rgen.Diagonal`][].
+
+    **Arguments:**
+
+    - `process`: the noising process whose probability flow is mapped.
+    - `width`, `depth`, `frequencies`, `max_frequency`, `damping`, `parametrisation`,
+        `embedding`, `condition`, `key`: those of [`rgen.nn.NeuralField`][].
+    """
+
+    field: NeuralField
+    schedule: AbstractSchedule
+    rate: float | tuple[float, ...] = eqx.field(static=True)
+
+    @typed
+    def __init__(
+        self,
+        process: AbstractProcess,
+        *,
+        embedding: Callable | None = None,
+        condition: Any = None,
+        key: Key,
+        **size: Any,
+    ):
+        self.schedule = process.schedule
+        self.rate = process.rate
+        ends = variance_at(self.schedule, "t0"), variance_at(self.schedule, "t1")
+        self.field = NeuralField(
+            process.manifold,
+            *ends,
+            embedding=_Start(*ends, embedding),
+            condition=(jnp.asarray(ends[0]), condition),
+            key=key,
+            **size,
+        )
+
+    @typed
+    def __call__(self, x: Point, s: Scalar, t: Scalar, c: Any = None) -> Tangent:
+        """The mean velocity from the point `x` at the time `s` to the time `t`, given
+        the condition `c`: a tangent vector at `x`."""
+        start, end = (self._variance(u) for u in (s, t))
+        at = lambda node: self._speed((s + t) / 2 + node * (t - s) / 2)
+        nodes = zip(_NODES, _WEIGHTS / 2, strict=True)
+        speed = sum(weight * at(node) for node, weight in nodes)
+        speed = broadcast(self.field.manifold, jnp.asarray(speed))
+        return speed * self.field(x, end, (start, c))
+
+    def given(self, c: Any) -> Given:
+        """The field given the condition `c`, a function of a point and two times:
+        [`rgen.Given`][]."""
+        return Given(self, c)
+
+    def _variance(self, u: Scalar) -> Floating[Array, "..."]:
+        return self.schedule.variance(process_time(self.schedule, u))
+
+    def _speed(self, u: Scalar) -> Floating[Array, "..."]:
+        """The size of the velocity at the time `u`."""
+        length = self.schedule.t1 - self.schedule.t0
+        beta = self.schedule.beta(process_time(self.schedule, u))
+        return length / 2 * beta * score_scale(self.rate, self._variance(u))
+
+
+class _Start(eqx.Module):
+    """Features of the variance at the start, beside those of a condition."""
+
+    v_min: float | tuple[float, ...] = eqx.field(static=True)
+    v_max: float | tuple[float, ...] = eqx.field(static=True)
+    embedding: Callable | None
+
+    def __call__(self, start_and_condition: tuple[Array, Any]) -> Array:
+        v, c = start_and_condition
+        start = levels(v, self.v_min, self.v_max)
+        if self.embedding is None:
+            return start
+        return jnp.concatenate([start, self.embedding(c)])
