@@ -4,10 +4,11 @@
     python -m experiments.few_steps --case rotations_32 --method map --output FILE
 
 One line of JSON for each method, case, seed and number of network evaluations, `nfe`.
-A score is trained first, and is the teacher of all methods but `map_alone`, a flow map
-that learns from the data alone; `map` is one that is distilled from the teacher. The
-others are solvers of the reversed SDE or of the probability flow. `train_seconds` is
-the time of the teacher, `map_seconds` that of a map.
+A score is trained first, and is the teacher of all methods but `map_self_distilled`,
+a flow map that learns from the data alone; `map` is one that is distilled from the
+teacher. `ideal` takes other points of the data for samples, with the noise that samples
+have. The others are solvers of the reversed SDE or of the probability flow.
+`train_seconds` is the time of the teacher, `map_seconds` that of a map.
 
 Of as many samples as there are test points: `p_value` is that of the permutation test
 with the MMD at four variances, `squared_mmd` the unbiased squared MMD at one of them,
@@ -136,7 +137,7 @@ def flow_map(alone: bool, case: str, seed: int) -> Trained:
     init_key, key = jr.split(jr.fold_in(jr.key(seed), 2))
     field = rgen.nn.FlowMapField(process, **size, key=init_key)
     if alone:
-        loss = eqx.Partial(alone_loss, process)
+        loss = eqx.Partial(self_distillation_loss, process)
     else:
         velocity = rgen.FlowVelocity(process, teacher(case, seed).model.score)
         loss = eqx.Partial(distillation_loss, process, velocity)
@@ -156,9 +157,9 @@ def distillation_loss(process, velocity, field, x0, key):
     return batch_loss(one, noise_key, x0, *two_times(time_key, len(x0)))
 
 
-def alone_loss(process, field, x0, key):
+def self_distillation_loss(process, field, x0, key):
     data_key, map_key = jr.split(key)
-    own = rgen.Diagonal(field)
+    own = rgen.DiagonalVelocity(field)
     model = rgen.ScoreModel(rgen.FlowScore(process, own), process)
     data = denoising_loss(model, x0, data_key)
     return data + distillation_loss(process, own, field, x0, map_key)
@@ -191,6 +192,27 @@ def solver_method(make: Callable[[rgen.AbstractProcess, int], Any], least=2) -> 
     return Method(tuple(n for n in (2, 4, 8, 16, 32, 64, 100) if n >= least), model)
 
 
+class Noised(rgen.AbstractDistribution):
+    """Random ones of some points, with noise."""
+
+    manifold: rgen.AbstractManifold
+    process: rgen.AbstractProcess
+    points: jax.Array
+
+    def sample(self, key):
+        point_key, key = jr.split(key)
+        x = self.points[jr.choice(point_key, len(self.points))]
+        return self.process.sample(x, jnp.array(self.process.schedule.t0), key)
+
+    def log_prob(self, x):
+        raise NotImplementedError
+
+
+def ideal(case, seed, nfe):
+    process = CASES[case]().process
+    return Noised(process.manifold, process, data_of(case, seed)[2])
+
+
 def geodesic_heun(process, nfe):
     solver = rgen.NoiseClock(rgen.GeodesicHeun(process.manifold), process.schedule)
     return rgen.FewSteps(nfe // 2, solver)
@@ -203,8 +225,9 @@ def munthe_kaas(process, nfe):
 
 
 METHODS = {
+    "ideal": Method((0,), ideal),
     "map": map_method(alone=False),
-    "map_alone": map_method(alone=True),
+    "map_self_distilled": map_method(alone=True),
     "reverse_sde": solver_method(lambda process, nfe: rgen.ReverseSDE(nfe)),
     "multistep": solver_method(lambda process, nfe: rgen.FewSteps(nfe)),
     "geodesic_heun": solver_method(geodesic_heun),
@@ -244,12 +267,14 @@ def squared_mmd(manifold, x, y):
     return rgen.metrics.squared_mmd(manifold, x, y, MMD_VARIANCE)
 
 
-def seconds(method, case, seed) -> dict[str, float | None]:
-    alone = method == "map_alone"
-    found = {"train_seconds": None if alone else teacher(case, seed).seconds}
-    if method in ("map", "map_alone"):
-        found["map_seconds"] = flow_map(alone, case, seed).seconds
-    return {name: s if s is None else round(s, 1) for name, s in found.items()}
+def seconds(method, case, seed) -> dict[str, float]:
+    alone = method == "map_self_distilled"
+    found = {}
+    if method != "ideal" and not alone:
+        found["train_seconds"] = round(teacher(case, seed).seconds, 1)
+    if alone or method == "map":
+        found["map_seconds"] = round(flow_map(alone, case, seed).seconds, 1)
+    return found
 
 
 EXPERIMENT = Experiment(

@@ -138,7 +138,7 @@ from ._term import (
     reverse_sde as reverse_sde,
 )
 from ._velocity import (
-    Diagonal as Diagonal,
+    DiagonalVelocity as DiagonalVelocity,
     FlowScore as FlowScore,
     FlowVelocity as FlowVelocity,
 )

@@ -1,5 +1,5 @@
-"""Velocities on the clock of a flow, from noise at time 0 to data at time 1, and the
-maps between two of its times."""
+"""Velocities in the time of a flow, from noise at 0 to data at 1, and the maps between
+two times."""
 
 from collections.abc import Callable
 from typing import TypeAlias
@@ -7,12 +7,13 @@ from typing import TypeAlias
 import equinox as eqx
 import jax
 import jax.numpy as jnp
+from jaxtyping import Array
 
 from ._manifold import AbstractManifold
 from ._process import AbstractProcess
 from ._schedule import AbstractSchedule
 from ._term import ScoreFunction, evaluate_field
-from ._typing import Point, Scalar, Tangent, typed
+from ._typing import Floating, Point, Scalar, Tangent, typed
 
 
 # The mean velocity from a point at one time to another time.
@@ -21,12 +22,13 @@ TwoTimeField: TypeAlias = Callable[[Point, Scalar, Scalar], Tangent]
 
 def process_time(schedule: AbstractSchedule, u: Scalar) -> Scalar:
     """The time of a schedule at the time `u` of a flow: `t1` at 0, and `t0` at 1."""
-    return schedule.t1 + (schedule.t0 - schedule.t1) * u
+    # The ends themselves, without rounding.
+    return schedule.t1 * (1 - u) + schedule.t0 * u
 
 
 class FlowVelocity(eqx.Module):
-    r"""The velocity of the probability flow on the clock of a flow, from noise at time
-    0 to data at time 1:
+    r"""The velocity of the probability flow in the time of a flow, from noise at 0 to
+    data at 1:
 
     $$f(x, u) = (t_0 - t_1)\big(b(x, t) - \tfrac12 \beta(t)\, s(x, t)\big), \qquad t =
     t_1 + (t_0 - t_1)\, u.$$
@@ -50,8 +52,8 @@ class FlowVelocity(eqx.Module):
         t = process_time(schedule, u)
         score = evaluate_field(self.score, process.manifold, x, t)
         speed = process.broadcast(schedule.beta(t))
-        rate = schedule.t0 - schedule.t1
-        return rate * (process.drift(x, t) - speed / 2 * score)
+        length = schedule.t0 - schedule.t1
+        return length * (process.drift(x, t) - speed / 2 * score)
 
 
 class FlowScore(eqx.Module):
@@ -72,14 +74,14 @@ class FlowScore(eqx.Module):
     def __call__(self, x: Point, t: Scalar) -> Tangent:
         """The score at the point `x` and the time `t` of the process."""
         process, schedule = self.process, self.process.schedule
-        rate = schedule.t0 - schedule.t1
-        u = (t - schedule.t1) / rate
+        length = schedule.t0 - schedule.t1
+        u = (t - schedule.t1) / length
         velocity = evaluate_field(self.velocity, process.manifold, x, u)
         speed = process.broadcast(schedule.beta(t))
-        return 2 / speed * (process.drift(x, t) - velocity / rate)
+        return 2 / speed * (process.drift(x, t) - velocity / length)
 
 
-class Diagonal(eqx.Module):
+class DiagonalVelocity(eqx.Module):
     r"""The velocity $v(x, t, t)$ of a field of two times, a function of a point and a
     time.
 
@@ -97,16 +99,24 @@ class Diagonal(eqx.Module):
 
 
 def evaluate_velocity(
-    velocity: ScoreFunction, manifold: AbstractManifold, x: Point, t: Scalar
+    velocity: ScoreFunction, process: AbstractProcess, x: Point, t: Scalar
 ) -> Tangent:
     """The tangent part of `velocity(x, t)`, through which no gradient is taken."""
-    if isinstance(velocity, FlowVelocity) and velocity.process.manifold != manifold:
-        raise ValueError(
-            f"velocity: expected the flow of a model on {manifold}, got one on "
-            f"{velocity.process.manifold}. Give the loss the process of the teacher."
-        )
+    manifold = process.manifold
+    if isinstance(velocity, FlowVelocity):
+        _check_teacher(velocity.process, process)
     value = evaluate_field(velocity, manifold, x, t)
     return jax.lax.stop_gradient(manifold.to_tangent(x, value))
+
+
+def _check_teacher(found: AbstractProcess, process: AbstractProcess) -> None:
+    for name in ("manifold", "schedule"):
+        own, other = getattr(process, name), getattr(found, name)
+        if own != other:
+            raise ValueError(
+                f"velocity: expected the flow of a process with the {name} {own}, got "
+                f"one with {other}. Give the loss the process of the teacher."
+            )
 
 
 @typed
@@ -120,15 +130,36 @@ def flow_map(
     return manifold.exp(x, (t - s) * v)
 
 
-@typed
-def flow_map_and_log_det(
+def flow_map_and_jacobian(
     manifold: AbstractManifold, field: TwoTimeField, x: Point, s: Scalar, t: Scalar
-) -> tuple[Point, Scalar]:
-    r"""$y = X_{s,t}(x)$ and $\log|\det \mathrm d X_{s,t}|$ in orthonormal bases at `x`
-    and `y`, from `manifold.dim` forward passes."""
+) -> tuple[Point, Floating[Array, "dim dim"]]:
+    r"""$y = X_{s,t}(x)$ and the matrix of $\mathrm d X_{s,t}$ in the bases at `x` and
+    `y`, from `manifold.dim` forward passes."""
     push = lambda e: jax.jvp(lambda x: flow_map(manifold, field, x, s, t), (x,), (e,))
     y, columns = jax.vmap(push, out_axes=(None, 0))(manifold.basis(x))
-    basis = manifold.basis(y)
-    inner = lambda a, b: manifold.inner(y, a, b)
-    matrix = jax.vmap(lambda column: jax.vmap(lambda e: inner(column, e))(basis))
-    return y, jnp.linalg.slogdet(matrix(columns))[1]
+    return y, jax.vmap(lambda column: _coordinates(manifold, y, column))(columns).T
+
+
+# A step of Newton's method squares the error of the inverse; the map that starts it is
+# within a tenth or so.
+NEWTON_STEPS = 5
+
+
+def inverse_flow_map(
+    manifold: AbstractManifold, field: TwoTimeField, y: Point, s: Scalar, t: Scalar
+) -> Point:
+    r"""The point `x` with $X_{s,t}(x) = y$: that of the map $X_{t,s}$, improved by
+    Newton's method."""
+
+    def improved(x: Point, _: None) -> tuple[Point, None]:
+        end, jacobian = flow_map_and_jacobian(manifold, field, x, s, t)
+        missing = _coordinates(manifold, end, manifold.log(end, y))
+        step = jnp.linalg.solve(jacobian, missing)
+        return manifold.exp(x, jnp.tensordot(step, manifold.basis(x), 1)), None
+
+    start = flow_map(manifold, field, y, t, s)
+    return jax.lax.scan(improved, start, length=NEWTON_STEPS)[0]
+
+
+def _coordinates(manifold: AbstractManifold, x: Point, v: Tangent) -> Array:
+    return jax.vmap(lambda e: manifold.inner(x, e, v))(manifold.basis(x))

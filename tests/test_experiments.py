@@ -1038,7 +1038,11 @@ def few_trained_steps(monkeypatch):
 @pytest.mark.usefixtures("few_trained_steps")
 @pytest.mark.parametrize(
     ("method", "case"),
-    [("map", "rotations_16"), ("map_alone", "side_chains"), ("churn", "side_chains")],
+    [
+        ("map", "rotations_16"),
+        ("map_self_distilled", "side_chains"),
+        ("churn", "side_chains"),
+    ],
 )
 def test_a_cell_of_the_few_steps_is_one_command(method, case, tmp_path, monkeypatch):
     own = few_steps.METHODS[method]._replace(evaluations=(2, 4))

@@ -565,7 +565,7 @@ def test_a_surface_without_logarithms():
     end, _ = rgen.FewSteps(32, solver)(score, process, x, jr.key(0))
     # Of a factor the error comes at the first step.
     pair = rgen.PowerProcess(process, 2)
-    message = r"SphereByEquation defines no `_log`.*rgen\.DenoisingMultistep needs"
+    message = r"SphereByEquation defines no `_log`.*rgen\.DenoisingMultistep"
     with pytest.raises(NotImplementedError, match=message):
         rgen.FewSteps(4)(ZERO, pair, jnp.stack([x, x]), jr.key(0))
     # Second order: a thousandth, of a path of length one.

@@ -11,6 +11,7 @@ import scipy.stats
 from helpers import MAP_LOSSES, PROCESSES, log_probs, points, samples_of, slow
 
 import rgen
+from rgen._velocity import NEWTON_STEPS, flow_map_and_jacobian
 
 
 S2 = rgen.Sphere(2)
@@ -108,7 +109,7 @@ def test_no_gradient_is_taken_through_the_teacher():
     assert jax.grad(loss)(GROWTH + 0.1) == 0
 
 
-@pytest.mark.parametrize("times", [(0.0, 1.0), (0.0, 0.3, 0.8, 1.0)])
+@pytest.mark.parametrize("times", [(0.0, 1.0), *slow([(0.0, 0.3, 0.8, 1.0)])])
 def test_density_of_samples_and_of_points(times):
     with jax.enable_x64(True):
         model = rgen.FlowMap(rgen.Uniform(S2), exact, times)
@@ -124,18 +125,34 @@ def test_density_of_samples_and_of_points(times):
             rgen.log_prob_and_cost(model, x)[1],
             rgen.sample_and_cost(model, jr.key(0), 50)[1],
         )
-        assert [int(c.evaluations[0]) for c in cost] == [2 * steps, steps]
+        # Newton's method evaluates too.
+        assert int(cost[0].evaluations[0]) == (2 + NEWTON_STEPS) * steps
+        assert int(cost[1].evaluations[0]) == steps
 
 
-def test_an_inversion_that_is_wrong_is_reported():
-    forward = lambda x, s, t: jnp.where(s < t, exact(x, s, t), jnp.zeros_like(x))
-    model = rgen.FlowMap(rgen.Uniform(S2), forward)
+def test_newton_mends_an_inverse_that_is_near():
+    near = lambda x, s, t: jnp.where(s < t, 1, 0.9) * exact(x, s, t)
+    model = rgen.FlowMap(rgen.Uniform(S2), near, (0.0, 0.5, 1.0))
     x = points(S2, jr.key(0), 20)
-    log_prob, error = jax.jit(jax.vmap(model.log_prob_and_error))(x)
-    y = jax.vmap(climb, (0, None))(x, GROWTH)
-    # Of the float32 artanh near a pole.
-    np.testing.assert_allclose(error, jax.vmap(S2.dist)(x, y), atol=1e-4)
-    np.testing.assert_allclose(log_prob, climbed(GROWTH, y), atol=1e-3)
+    # float32, in which the artanh of a height has few digits near a pole.
+    np.testing.assert_allclose(log_probs(model, x), climbed(GROWTH, x), atol=1e-2)
+
+
+def nowhere(x, s, t):
+    """Maps forward, which go to one place: they have no inverse."""
+    return jnp.where(s < t, S2.log(x, NORTH) * 0.9999, 0)
+
+
+def test_a_map_that_cannot_be_inverted():
+    model = rgen.FlowMap(rgen.Uniform(S2), nowhere)
+    x = jnp.array([[1.0, 0.0, 0.0], [0.0, 0.6, -0.8]])
+    with pytest.warns(RuntimeWarning, match="2 of 2 .*NaN"):
+        assert jnp.all(jnp.isnan(rgen.log_prob(model, x)))
+    _, error = jax.jit(jax.vmap(model.log_prob_and_error))(x)
+    # All points end within a ten-thousandth of the way from the pole.
+    np.testing.assert_allclose(error, jax.vmap(S2.dist, (0, None))(x, NORTH), atol=1e-3)
+    with pytest.raises(eqx.EquinoxRuntimeError, match="times in both orders"):
+        eqx.filter_jit(model.log_prob)(x[0])
 
 
 GAUSSIAN = rgen.OrnsteinUhlenbeck(rgen.Euclidean(2), rgen.LogUniformSchedule(1e-3))
@@ -191,7 +208,7 @@ def test_losses_and_gradients_are_finite_on(name):
     x0 = points(manifold, jr.key(0), 8)
 
     def total(field):
-        velocity = rgen.Diagonal(field)
+        velocity = rgen.DiagonalVelocity(field)
 
         def one(x, s, t, key):
             row = x, s, t, key
@@ -237,6 +254,43 @@ def test_a_condition_of_a_map():
     np.testing.assert_allclose(together, jnp.stack(apart), atol=1e-6)
 
 
+def test_a_condition_and_an_embedding_go_together():
+    embedding = eqx.nn.Embedding(3, 4, key=jr.key(3))
+    for kwargs in (dict(condition=jnp.array(0)), dict(embedding=embedding)):
+        with pytest.raises(ValueError, match="`embedding` and `condition` together"):
+            map_field(BROWNIAN, **kwargs)
+    field = map_field(BROWNIAN, embedding=embedding, condition=jnp.array(0))
+    x, t = points(S2, jr.key(0), 1)[0], jnp.array(0.5)
+    with pytest.raises(
+        ValueError, match=r"a condition of the shape \(\), got one with"
+    ):
+        field(x, t, t)
+
+
+@pytest.mark.parametrize("name", ["Brownian on S2", "Ornstein-Uhlenbeck", "Poses"])
+@pytest.mark.parametrize("u", [0.0, 0.5, 1.0])
+def test_the_velocity_of_an_output_of_order_one(name, u):
+    process, n = PROCESSES[name](), 200
+    manifold, u = process.manifold, jnp.array(u)
+    x0 = points(manifold, jr.key(0), n)
+
+    def velocity(x0, key):
+        t = process.schedule.t1 * (1 - u) + process.schedule.t0 * u
+        x = process.sample(x0, t, key)
+        score = lambda x, t: process.score(x0, x, t)
+        return x, rgen.FlowVelocity(process, score)(x, u)
+
+    x, v = jax.vmap(velocity)(x0, jr.split(jr.key(1), n))
+    field = map_field(process)
+    # Whatever the last layer has for a bias is its output.
+    last = lambda field: field.field.network.last.bias
+    field = eqx.tree_at(last, field, jnp.ones_like(last(field)))
+    own = jax.vmap(field, (0, None, None))(x, u, u)
+    size = lambda v: jnp.sqrt(jnp.mean(v**2, axis=0))
+    # Of coordinates, and for one data point; factors of a pose differ a thousandfold.
+    assert jnp.all(size(v) < 4 * size(own)) and jnp.all(size(own) < 4 * size(v))
+
+
 @pytest.mark.parametrize(
     "times", [(0.0, 0.5, 0.5, 1.0), (1.0, 0.0), (0.0,), (), (0.0, 0.9), (0.1, 1.0)]
 )
@@ -248,9 +302,13 @@ def test_times_have_to_rise(times):
 
 def test_a_teacher_of_another_manifold():
     teacher = rgen.FlowVelocity(GAUSSIAN, gaussian_score)
+    later = rgen.Brownian(S2, rgen.LogUniformSchedule(1e-3))
+    other = rgen.FlowVelocity(later, lambda x, t: jnp.zeros_like(x))
     for name in ("lagrangian", "eulerian"):
-        with pytest.raises(ValueError, match=r"a model on Sphere.*one on Euclidean"):
+        with pytest.raises(ValueError, match=r"manifold Sphere.*one with Euclidean"):
             losses(name, exact, teacher)
+        with pytest.raises(ValueError, match="the schedule .*process of the teacher"):
+            losses(name, exact, other)
     with pytest.raises(ValueError, match="tangent vector of Sphere"):
         rgen.sample(rgen.FlowMap(rgen.Uniform(S2), lambda x, s, t: x[:2]), jr.key(0), 2)
 
@@ -301,7 +359,7 @@ def distilled(field):
 
 
 def alone(field):
-    own = rgen.Diagonal(field)
+    own = rgen.DiagonalVelocity(field)
 
     def loss(x, s, t, key):
         score = rgen.FlowScore(CIRCLE, own)
@@ -338,7 +396,36 @@ def test_a_trained_map(loss):
     np.testing.assert_allclose(z, x, atol=1e-5)
     back = eqx.filter_jit(eqx.filter_vmap(one.log_prob_and_error))
     given, error = back(x)
-    # The way back is a map too: 0.09 and 0.25 were measured. Between the clumps the
-    # map is steep, and there are few draws.
-    assert jnp.median(error) < 0.2
-    assert jnp.median(jnp.abs(given - log_prob)) < 0.5
+    # Newton's method inverts the map but where it is steep, between the clumps; 0.94 of
+    # the draws were measured.
+    assert jnp.mean(error < 1e-4) > 0.85
+    assert jnp.quantile(jnp.abs(given - log_prob), 0.8) < 1e-3
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(
+    "process",
+    [
+        rgen.Brownian(rgen.Torus(2)),
+        rgen.Brownian(rgen.SpecialOrthogonal(3)),
+        rgen.Brownian(rgen.Product(S2, rgen.Power(rgen.Torus(1), 2))),
+    ],
+    ids=["T2", "SO3", "S2 x T1 x T1"],
+)
+def test_the_determinant_is_that_of_the_volume(process):
+    """A map that moves points a little is one-to-one: its image has the volume of the
+    manifold."""
+    manifold, field = process.manifold, untrained(process)
+
+    @eqx.filter_jit
+    @eqx.filter_vmap(in_axes=(None, 0))
+    def ratio(field, x):
+        s, t = jnp.array(0.1), jnp.array(0.8)
+        y, jacobian = flow_map_and_jacobian(manifold, field, x, s, t)
+        return manifold.dist(x, y), jnp.exp(jnp.linalg.slogdet(jacobian)[1])
+
+    moved, ratios = ratio(field, points(manifold, jr.key(0), 4000))
+    assert jnp.mean(moved) > 0.05
+    # A level of 1e-3.
+    assert abs(jnp.mean(ratios) - 1) < 3.3 * jnp.std(ratios) / 4000**0.5
+    assert jnp.std(ratios) > 0.05

@@ -227,3 +227,45 @@ def test_a_flow_field():
     assert not jnp.allclose(v, field(x, jnp.array(0.9)))
     log_p = log_probs(Flow(rgen.Uniform(S2), field), uniform(4))
     assert jnp.all(jnp.isfinite(log_p))
+
+
+def noised_normal():
+    """A score model of normal data, whose score is exact."""
+    plane = rgen.Euclidean(2)
+    process = rgen.OrnsteinUhlenbeck(plane, rgen.LogUniformSchedule(1e-2))
+
+    def score(x, t):
+        return -x / (1 - 0.75 * jnp.exp(-process.schedule.variance(t)))
+
+    return rgen.ScoreModel(score, process)
+
+
+@pytest.mark.parametrize(
+    "model",
+    [
+        rgen.VonMisesFisher(S2.origin, 3.0),
+        pytest.param(climbing(1.3), marks=pytest.mark.slow),
+        noised_normal(),
+    ],
+    ids=["closed form", "flow", "score model"],
+)
+def test_samples_come_with_their_densities(model):
+    draw = eqx.filter_jit(eqx.filter_vmap(model.sample_and_log_prob))
+    x, log_prob = draw(jr.split(jr.key(3), 50))
+    assert jnp.std(x[:, 0]) > 0.1
+    # The tolerance of a step is 1e-5 there and back, and there are about ten.
+    np.testing.assert_allclose(log_prob, log_probs(model, x), atol=5e-4)
+
+
+def test_samples_with_densities_are_those_without():
+    model = climbing(1.3)
+    keys = jr.split(jr.key(4), 2000)
+    x, _ = eqx.filter_jit(eqx.filter_vmap(model.sample_and_log_prob))(keys)
+    start = np.tanh(np.arctanh(np.float64(x[:, 2])) - 1.3)
+    assert scipy.stats.kstest(start, scipy.stats.uniform(-1, 2).cdf).pvalue > 1e-3
+
+
+def test_a_sample_with_its_density_that_does_not_finish():
+    model = climbing(1.3, max_steps=1)
+    with pytest.raises(eqx.EquinoxRuntimeError, match="max_steps"):
+        eqx.filter_jit(model.sample_and_log_prob)(jr.key(0))

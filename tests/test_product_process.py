@@ -139,12 +139,19 @@ def test_the_density_of_the_exact_score_is_that_of_the_noised_data(name):
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("name", PROCESSES)
-def test_samples_of_the_exact_score_are_the_noised_data(name):
+@pytest.mark.parametrize(
+    ("name", "sampler"),
+    [
+        *((name, rgen.ReverseSDE()) for name in PROCESSES),
+        ("T3 x R2", rgen.FewSteps(64)),
+        ("two poses", rgen.Churn(64, 8.0)),
+    ],
+)
+def test_samples_of_the_exact_score_are_the_noised_data(name, sampler):
     process = PROCESSES[name]
     exact = TwoPoints(process)
     n, t0 = 1000, jnp.array(process.schedule.t0)
-    found = rgen.sample(rgen.ScoreModel(exact, process), jr.key(10), n)
+    found = rgen.sample(rgen.ScoreModel(exact, process, sampler), jr.key(10), n)
     expected = jax.jit(jax.vmap(exact.sample, (None, 0)))(t0, jr.split(jr.key(11), n))
     rgen.check_points(process.manifold, found)
     # The log-density, which sees all factors together, and each coordinate.

@@ -34,6 +34,11 @@ class AbstractDistribution(eqx.Module):
     def sample(self, key: Key) -> Point:
         r"""A sample of $p$."""
 
+    def sample_and_log_prob(self, key: Key) -> tuple[Point, Scalar]:
+        r"""A sample $x$ of $p$, and $\log p(x)$."""
+        x = self.sample(key)
+        return x, self.log_prob(x)
+
     def log_prob_and_cost(
         self, x: Point, key: Key | None = None
     ) -> tuple[Scalar, Cost]:

@@ -17,7 +17,7 @@ _Time: TypeAlias = Any
 
 class NoiseClock(diffrax.AbstractWrappedSolver):
     r"""The steps of another solver on the clock $\sigma(t) = \sqrt{v(t)}$, the noise
-    level of a schedule, for [`rgen.probability_flow`][].
+    level of a schedule, for the [`rgen.probability_flow`][] of a process without drift.
 
     The score near the data is a pull to a point that grows as $1/v$,
     $s(x, t) = \log_x(x_0) / v$. On this clock,
@@ -30,10 +30,10 @@ class NoiseClock(diffrax.AbstractWrappedSolver):
     is what it moves by. In flat space a geodesic Euler step is DDIM (Song et al. 2021),
     and Heun's method is that of Karras et al. (2022, Algorithm 1).
 
-    Of the order of the other solver, with its evaluations, its error estimate for
-    adaptive step sizing and its dense output. Does not solve SDEs.
+    Has the order, cost, error estimate and dense output of the other solver. With a
+    drift the order stays, and nothing is exact. Does not solve SDEs.
 
-    Take it where the data are narrow against the noise, as most data are at most of the
+    Use it when the data are narrow against the noise, as most data are at most of the
     noise levels. [`rgen.DenoisingMultistep`][] takes fewer evaluations to the same
     error, and needs `log`.
 

@@ -54,8 +54,8 @@ _PRIOR = "the uniform distribution, the prior of rgen.Brownian,"
 
 # What asks for a hook that is optional, for the error where it is absent.
 _NEEDED_BY = {
-    "_log": "distances, flow matching, wrapped normals, Varadhan's kernel and "
-    "rgen.DenoisingMultistep",
+    "_log": "distances, flow matching, the semigroup loss, wrapped normals, Varadhan's "
+    "kernel, rgen.DenoisingMultistep and densities of rgen.FlowMap",
     "_transport": "parallel transport and rgen.GeodesicHeun",
     "_killing": "rgen.nn.KillingFrame",
     "_uniform": f"sampling {_PRIOR}",

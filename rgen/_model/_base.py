@@ -10,10 +10,11 @@ from .._errors import require
 from .._typing import Key, Point, Scalar, typed
 
 
-_UNFINISHED = (
+UNFINISHED = (
     "the solver took all its `max_steps` (give it more), or a Moser flow has negative "
     "mass there (train it for longer or with a larger `penalty`; `ratio` says where "
-    "its density is positive), or the field is NaN"
+    "its density is positive), or a flow map could not be inverted (train it at times "
+    "in both orders), or the field is NaN"
 )
 
 
@@ -31,14 +32,14 @@ class AbstractModel(AbstractDistribution):
         one. A point off the manifold is an error, and so is a solver that does not
         finish; [`rgen.log_prob`][] keeps the other points of a batch."""
         log_prob, cost = self.log_prob_and_cost(on_manifold(self.manifold, x), key)
-        return require(cost.finished | jnp.any(jnp.isnan(x)), log_prob, _UNFINISHED)
+        return require(cost.finished | jnp.any(jnp.isnan(x)), log_prob, UNFINISHED)
 
     @final
     @typed
     def sample(self, key: Key) -> Point:
         r"""A sample of $p$. A solver that does not finish is an error."""
         x, cost = self.sample_and_cost(key)
-        return require(cost.finished, x, _UNFINISHED)
+        return require(cost.finished, x, UNFINISHED)
 
     @abc.abstractmethod
     def log_prob_and_cost(

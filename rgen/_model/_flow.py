@@ -8,12 +8,13 @@ import jax.random as jr
 from .._cost import Cost
 from .._distribution import AbstractDistribution
 from .._divergence import AbstractDivergence, ExactDivergence
+from .._errors import require
 from .._given import Given
 from .._manifold import AbstractManifold
 from .._solver._solve import solve
 from .._term import ScoreFunction, density_term, evaluate_field, flow_term
 from .._typing import Key, Point, Scalar, Tangent, typed
-from ._base import AbstractModel
+from ._base import UNFINISHED, AbstractModel
 
 
 class Flow(AbstractModel):
@@ -100,6 +101,19 @@ class Flow(AbstractModel):
         start, base_cost = self.base.sample_and_cost(key)
         end, cost = self._solve(self._term, start, 0.0, 1.0)
         return self.manifold.project(end), base_cost + cost
+
+    @typed
+    def sample_and_log_prob(self, key: Key) -> tuple[Point, Scalar]:
+        r"""A sample $x$ of $p$, and $\log p(x)$, in one solve; with
+        [`rgen.HutchinsonDivergence`][] an estimate of it."""
+        base_key, divergence_key = jr.split(key)
+        start, log_prob = self.base.sample_and_log_prob(base_key)
+        term = density_term(self._term, self.divergence, divergence_key)
+        y0 = start, jnp.zeros((), start.dtype)
+        (end, change), cost = self._solve(term, y0, 0.0, 1.0)
+        found = self.manifold.project(end), log_prob - change
+        x, log_prob = (require(cost.finished, each, UNFINISHED) for each in found)
+        return x, log_prob
 
     @property
     def _term(self) -> diffrax.ODETerm:

@@ -9,7 +9,13 @@ from .._distribution import AbstractDistribution
 from .._given import Given
 from .._manifold import AbstractManifold
 from .._typing import Key, Point, Scalar, typed
-from .._velocity import TwoTimeField, flow_map, flow_map_and_log_det
+from .._velocity import (
+    NEWTON_STEPS,
+    TwoTimeField,
+    flow_map,
+    flow_map_and_jacobian,
+    inverse_flow_map,
+)
 from ._base import AbstractModel
 
 
@@ -27,10 +33,12 @@ class FlowMap(AbstractModel):
 
     $$\log p(X(x)) = \log p_0(x) - \log|\det \mathrm dX(x)|,$$
 
-    exactly where the maps are one-to-one: that is `sample_and_log_prob`. A given point
-    is carried back by the maps from later times to earlier ones, and its density is
-    that of the point where it then ends: `log_prob_and_error` says how far from the
-    given one that is. Train the field at pairs of times in both orders for it.
+    exactly where the maps are one-to-one, and else a lower bound: that is
+    `sample_and_log_prob`. For a given point the maps are inverted by Newton's method,
+    from where the maps back to earlier times lead: train the field at pairs of times in
+    both orders for it. Where that does not come back to the point, to half of the
+    digits of its dtype, `log_prob` is NaN; `log_prob_and_error` has the density at the
+    endpoint in any case, and its distance from the point. The manifold needs `log`.
 
     **Arguments:**
 
@@ -79,46 +87,48 @@ class FlowMap(AbstractModel):
         x, cost = self.base.sample_and_cost(key)
         for s, t in self._pairs(x):
             x = flow_map(self.manifold, self.field, x, s, t)
-        return x, cost + self._cost(x, 1)
+        return x, cost + self._cost(1, ~jnp.any(jnp.isnan(x)))
 
     @typed
     def sample_and_log_prob(self, key: Key) -> tuple[Point, Scalar]:
-        r"""A sample and its $\log p$."""
-        x = self.base.sample(key)
-        return self._push(x, self.base.log_prob(x))
+        r"""A sample $x$ of $p$, and $\log p(x)$."""
+        return self._push(*self.base.sample_and_log_prob(key))
 
     @typed
     def log_prob_and_error(self, x: Point) -> tuple[Scalar, Scalar]:
-        r"""$\log p$ at the point where the way of `x` to the base and back ends, and
-        how far from `x` that is."""
-        z = self._pull(x)
-        y, log_prob = self._push(z, self.base.log_prob(z))
-        return log_prob, self.manifold.dist(x, y)
+        r"""Maps `x` to the base and back: $\log p$ at the endpoint, and its distance
+        from `x`."""
+        log_prob, error, _ = self._round_trip(x, None)
+        return log_prob, error
 
     @typed
     def log_prob_and_cost(
         self, x: Point, key: Key | None = None
     ) -> tuple[Scalar, Cost]:
-        z = self._pull(x)
-        log_prob, cost = self.base.log_prob_and_cost(z, key)
-        log_prob = self._push(z, log_prob)[1]
-        return log_prob, cost + self._cost(log_prob, 2)
+        log_prob, error, base_cost = self._round_trip(x, key)
+        near = error < jnp.finfo(x.dtype).eps ** 0.5
+        # One map back, Newton's steps, and one map with its determinant.
+        cost = self._cost(2 + NEWTON_STEPS, near)
+        return jnp.where(near, log_prob, jnp.nan), base_cost + cost
 
     def _pairs(self, x):
         times = [jnp.asarray(t, x.dtype) for t in self.times]
         return list(itertools.pairwise(times))
 
-    def _pull(self, x):
+    def _round_trip(self, x, key):
+        z = x
         for s, t in reversed(self._pairs(x)):
-            x = flow_map(self.manifold, self.field, x, t, s)
-        return x
+            z = inverse_flow_map(self.manifold, self.field, z, s, t)
+        start, cost = self.base.log_prob_and_cost(z, key)
+        y, log_prob = self._push(z, start)
+        return log_prob, self.manifold.dist(x, y), cost
 
     def _push(self, x, log_prob):
         for s, t in self._pairs(x):
-            x, log_det = flow_map_and_log_det(self.manifold, self.field, x, s, t)
-            log_prob = log_prob - log_det
+            x, jacobian = flow_map_and_jacobian(self.manifold, self.field, x, s, t)
+            log_prob = log_prob - jnp.linalg.slogdet(jacobian)[1]
         return x, log_prob
 
-    def _cost(self, result, passes: int) -> Cost:
+    def _cost(self, evaluations: int, finished) -> Cost:
         steps = jnp.array(len(self.times) - 1)
-        return Cost(passes * steps, steps, jnp.all(jnp.isfinite(result)))
+        return Cost(evaluations * steps, steps, finished)

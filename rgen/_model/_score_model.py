@@ -5,14 +5,14 @@ import jax.random as jr
 
 from .._cost import Cost
 from .._divergence import AbstractDivergence, ExactDivergence
-from .._errors import warn
+from .._errors import require, warn
 from .._given import Given
 from .._manifold import AbstractManifold
 from .._process import AbstractProcess
 from .._sampler import AbstractSampler, ProbabilityFlow, ReverseSDE
 from .._term import ScoreFunction
 from .._typing import Key, Point, Scalar, typed
-from ._base import AbstractModel
+from ._base import UNFINISHED, AbstractModel
 
 
 class ScoreModel(AbstractModel):
@@ -33,8 +33,8 @@ class ScoreModel(AbstractModel):
         than a fresh closure, which is compiled at every call. For a conditional model
         a function of a point, a time and a condition.
     - `process`: the noising process that the score belongs to.
-    - `sampler`: how to sample: [`rgen.ReverseSDE`][], the default, or
-        [`rgen.ProbabilityFlow`][].
+    - `sampler`: how to sample: [`rgen.ReverseSDE`][], the default, or another
+        [`rgen.AbstractSampler`][], such as [`rgen.FewSteps`][].
     - `flow`: how to solve the probability flow for densities; `rgen.ProbabilityFlow()`
         by default.
     - `divergence`: [`rgen.ExactDivergence`][], or [`rgen.HutchinsonDivergence`][], with
@@ -85,6 +85,20 @@ class ScoreModel(AbstractModel):
         self, x: Point, key: Key | None = None
     ) -> tuple[Scalar, Cost]:
         return self.flow.log_prob(self.score, self.process, x, self.divergence, key)
+
+    @typed
+    def sample_and_log_prob(self, key: Key) -> tuple[Point, Scalar]:
+        r"""A sample $x$ of $p$, and $\log p(x)$, in one solve of the probability flow,
+        `flow`, whatever the sampler; with [`rgen.HutchinsonDivergence`][] an estimate
+        of it."""
+        prior_key, divergence_key = jr.split(key)
+        start, log_prob = self.process.prior.sample_and_log_prob(prior_key)
+        (x, change), cost = self.flow.sample_and_change(
+            self.score, self.process, start, self.divergence, divergence_key
+        )
+        found = x, log_prob + change
+        x, log_prob = (require(cost.finished, each, UNFINISHED) for each in found)
+        return x, log_prob
 
     @typed
     def sample_and_cost(self, key: Key) -> tuple[Point, Cost]:

@@ -30,19 +30,20 @@ class Churn(AbstractSampler):
     of the flow leads from there to the next time of the grid. The transition is exact
     where the kernel is, so that no step of it adds to the error.
 
-    Without churn it is [`rgen.FewSteps`][]. Take some where a learnt score is wrong at
-    places that the flow passes: fresh noise forgets errors of earlier steps, and the
-    steps have to be more. With the default solver it is differentiable in forward and
-    reverse mode.
+    Without churn it is [`rgen.FewSteps`][] with the same solver. Use some where a
+    learnt score is wrong at places that the flow passes: noise corrects errors of
+    earlier steps, and needs more steps. With the default solver and a kernel that is
+    exact it is differentiable in forward and reverse mode; a random walk passes no
+    gradient.
 
     **Arguments:**
 
     - `steps`: the number of steps.
     - `churn`: $S_{\mathrm{churn}}$, about by how much the logarithm of the noise level
         is raised in all; 0 for no noise.
-    - `solver`: a Diffrax solver for ODEs. By default [`rgen.GeodesicHeun`][] with a
-        [`rgen.NoiseClock`][], two evaluations a step. A solver that goes on from
-        earlier steps starts anew after each noise, and
+    - `solver`: an explicit Diffrax solver for ODEs. By default
+        [`rgen.GeodesicHeun`][] with a [`rgen.NoiseClock`][], two evaluations a step. A
+        solver that goes on from earlier steps starts anew after each noise, and
         [`rgen.DenoisingMultistep`][] is of order 1 then.
     - `grid`: a function of the process and the number of steps, as for
         [`rgen.FewSteps`][].
@@ -98,7 +99,7 @@ class Churn(AbstractSampler):
         (end, _), jumps = jax.lax.scan(step, start, each)
         # A solver of another kind may leave the manifold.
         end = process.manifold.project(end)
-        finished = jnp.all(jnp.isfinite(end))
+        finished = ~jnp.any(jnp.isnan(end))
         return end, Cost(_evaluations(solver, jumps), jnp.array(self.steps), finished)
 
     @property
@@ -117,7 +118,8 @@ class Churn(AbstractSampler):
         sigma = jnp.minimum((1 + self._rise) * noise_level(schedule, t), last)
         raised = time_at(schedule, sigma)
         added = schedule.variance(raised) - schedule.variance(t)
-        jump = jnp.all(added > 0)
+        # Not by a rounding error.
+        jump = (noise_level(schedule, t) < last) & jnp.all(added > 0)
         noised = process.kernel.sample(x, jnp.where(jump, added, 1), key)
         return jnp.where(jump, noised, x), jnp.where(jump, raised, t), jump
 

@@ -8,13 +8,13 @@ from ._base import AbstractSampler
 
 
 class Denoised(AbstractSampler):
-    r"""Another sampler, and a denoising step at its end: $x \leftarrow \exp_x(v\,
-    s(x, t_0))$ with the variance $v$ that has accumulated at $t_0$, by
-    [`process.denoised`][rgen.AbstractProcess.denoised]. In Euclidean space that is the
-    mean of the data given the sample.
+    r"""Another sampler, and a denoising step at its end, by
+    [`process.denoised`][rgen.AbstractProcess.denoised]: for Brownian motion $x
+    \leftarrow \exp_x(v\, s(x, t_0))$ with the variance $v$ that has accumulated at
+    $t_0$; for an Ornstein-Uhlenbeck process the mean of the data given the sample.
 
     Samples have noise of the variance $v$; this removes it, for one more evaluation.
-    Take it where the noise is seen, as in pictures and in distances to the nearest data
+    Use it when the noise is visible, as in plots and in distances to the nearest data
     point. The density of a [`rgen.ScoreModel`][] stays that at $t_0$, with the noise.
 
     **Arguments:**
@@ -36,5 +36,5 @@ class Denoised(AbstractSampler):
         t0, manifold = jnp.asarray(process.schedule.t0, x.dtype), process.manifold
         s = manifold.to_tangent(end, evaluate_field(score, manifold, end, t0))
         denoised = process.denoised(end, t0, s)
-        finished = jnp.all(jnp.isfinite(denoised))
+        finished = ~jnp.any(jnp.isnan(denoised))
         return denoised, cost + Cost(jnp.array(1), jnp.array(0), finished)

@@ -17,7 +17,7 @@ class FewSteps(AbstractSampler):
     r"""The probability-flow ODE, [`rgen.probability_flow`][], in a fixed number of
     steps along a grid of times.
 
-    Take it where evaluations of the score are expensive, with 8 to 32 steps. Its error
+    Use it when evaluations of the score are expensive, with 8 to 32 steps. Its error
     is not controlled: compare with twice as many. [`rgen.ProbabilityFlow`][] chooses
     its steps by a tolerance, and takes more of them.
 
@@ -27,25 +27,25 @@ class FewSteps(AbstractSampler):
     - `solver`: a Diffrax solver for ODEs. By default [`rgen.DenoisingMultistep`][] of
         the process, with one evaluation a step. On a manifold without a `log` take
         `rgen.NoiseClock(diffrax.Heun(), process.schedule)`.
+    - `adjoint`: how Diffrax differentiates the samples, as for [`rgen.ReverseSDE`][].
     - `grid`: a function of the process and the number of steps, which returns the
         `steps + 1` times, such as [`rgen.PowerGrid`][]. By default
         [`process.time_grid`][rgen.AbstractProcess.time_grid], equal steps of the
         logarithm of the variance.
-    - `adjoint`: how Diffrax differentiates the samples, as for [`rgen.ReverseSDE`][].
     """
 
     steps: int = eqx.field(static=True)
     solver: diffrax.AbstractSolver | None
-    grid: TimeGrid
     adjoint: diffrax.AbstractAdjoint
+    grid: TimeGrid
 
     @typed
     def __init__(
         self,
         steps: int,
         solver: diffrax.AbstractSolver | None = None,
-        grid: TimeGrid = AbstractProcess.time_grid,
         adjoint: diffrax.AbstractAdjoint = diffrax.RecursiveCheckpointAdjoint(),  # noqa: B008
+        grid: TimeGrid = AbstractProcess.time_grid,
     ):
         self.steps = steps
         self.solver = solver
@@ -65,4 +65,4 @@ class FewSteps(AbstractSampler):
         # A solver of another kind may leave the manifold.
         end = process.manifold.project(walk(flow, solver, x, times, self.adjoint))
         steps = jnp.array(self.steps)
-        return end, Cost(evaluations(solver, steps), steps, jnp.all(jnp.isfinite(end)))
+        return end, Cost(evaluations(solver, steps), steps, ~jnp.any(jnp.isnan(end)))

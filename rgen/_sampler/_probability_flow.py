@@ -75,6 +75,23 @@ class ProbabilityFlow(AbstractSampler):
         end = process.manifold.project(end)
         return process.prior.log_prob(end) + change, cost
 
+    @typed
+    def sample_and_change(
+        self,
+        score: ScoreFunction,
+        process: AbstractProcess,
+        x: Point,
+        divergence: AbstractDivergence,
+        key: Key | None,
+    ) -> tuple[tuple[Point, Scalar], Cost]:
+        r"""The point at `schedule.t0` of the flow from `x` at `t1`, with what the
+        log-density rises by on the way, and what it cost."""
+        flow = density_term(probability_flow(process, score), divergence, key)
+        ends = process.schedule.t1, process.schedule.t0
+        y0 = x, jnp.zeros((), x.dtype)
+        (end, change), cost = self._solve(flow, process, y0, *ends)
+        return (process.manifold.project(end), -change), cost
+
     def _solve(self, term, process, y0, t0, t1):
         controller = self.stepsize_controller
         if controller is None:

@@ -16,6 +16,12 @@ def evaluations(
 
 
 @evaluations.register
+def _(solver: diffrax.HalfSolver, steps: Array) -> Array:
+    # A step, and two of half its length.
+    return steps * 3 * evaluations(solver.solver, jnp.array(1))
+
+
+@evaluations.register
 def _(solver: diffrax.AbstractERK, steps: Array) -> Array:
     tableau = solver.tableau
     assert isinstance(tableau, diffrax.ButcherTableau)

@@ -27,7 +27,9 @@ class GeodesicHeun(diffrax.AbstractAdaptiveSolver):
     adaptive step sizing, with the error $\tfrac h2 (\Pi\, k_2 - k_1)$, and geodesic
     interpolation for dense/ts output. Does not solve SDEs.
 
-    Take it for the probability flow where evaluations are few, as
+    A step has to be shorter than the injectivity radius.
+
+    Use it for the probability flow in few steps, as
     `rgen.NoiseClock(rgen.GeodesicHeun(manifold), schedule)`; it is the solver of
     [`rgen.Churn`][]. [`rgen.MuntheKaas`][] has higher orders, and needs `log` in the
     place of `transport`. On a manifold with neither, Diffrax's own solvers work with

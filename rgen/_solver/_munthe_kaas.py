@@ -23,18 +23,18 @@ class MuntheKaas(diffrax.AbstractWrappedSolver):
 
     $$\dot w = \mathrm D\log_{y_0}(z)\,[f(t, z)], \qquad z = \exp_{y_0}(w),$$
 
-    from $w = 0$, and $y_1 = \exp_{y_0}(w_1)$. On a Lie group $\mathrm D\log$ is the
-    inverse of the differential of the exponential, and this is the method of the paper;
-    here it works on every manifold with a `log`, whose derivative is taken by forward
-    mode.
+    from $w = 0$, and $y_1 = \exp_{y_0}(w_1)$. On a Lie group with a bi-invariant metric
+    $\mathrm D\log$ is the inverse of the differential of the exponential, and this is
+    the method of the paper; here it works on every manifold with a `log`, whose
+    derivative is taken by forward mode.
 
     Of the order of the other method, with its evaluations a step, its error estimate
     for adaptive step sizing, in normal coordinates, and its dense output. Does not
     solve SDEs. A step has to be shorter than the injectivity radius.
 
     `rgen.MuntheKaas(manifold, diffrax.Bosh3())` is of order 3, with three evaluations a
-    step. Take it, or `diffrax.Tsit5()` inside, where the flow is wanted to many digits;
-    [`rgen.DenoisingMultistep`][] is more exact where evaluations are few.
+    step. Use it, or `diffrax.Tsit5()` inside, when you need high accuracy;
+    [`rgen.DenoisingMultistep`][] is more exact in few steps.
 
     **Arguments:**
 

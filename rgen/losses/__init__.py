@@ -1,7 +1,8 @@
-r"""Score-matching losses: pure functions of one point, one time and one key.
+r"""Losses: pure functions of one point, its times and one key.
 
-Each is minimised, over all fields, by the score $\nabla\log p_t$ of the noised data, at
-every time and so with every positive weight. A training step is the caller's:
+Those of score matching are minimised, over all fields, by the score $\nabla\log p_t$ of
+the noised data, at every time and so with every positive weight. Others are those of a
+flow and of a flow map. A training step is the caller's:
 
     t = process.stratified_times(time_key, len(x0))
     weight = rgen.losses.variance_weight

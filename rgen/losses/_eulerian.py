@@ -20,10 +20,10 @@ def eulerian(
     weight: Weight = unit_weight,
 ) -> Scalar:
     r"""The Eulerian loss of a flow map,
-    $w\,|\partial_s X_{s,t}(x_s) + \mathrm dX_{s,t}(x_s)\,f(x_s, s)|^2$: a point that
-    moves with the velocity $f$ of the flow is led to one and the same place (Boffi et
-    al., *How to Build a Consistency Model*, 2025; the loss of a continuous-time
-    consistency model). No gradient is taken through the second term, as there.
+    $w\,|\partial_s X_{s,t}(x_s) + \mathrm dX_{s,t}(x_s)\,f(x_s, s)|^2$: all points of
+    one trajectory of the velocity $f$ are mapped to the same endpoint (Boffi et al.,
+    *How to Build a Consistency Model*, 2025). No gradient is taken through the second
+    term.
 
     **Arguments:** those of [`rgen.losses.lagrangian`][], with the `weight` at the time
     `s`.
@@ -31,7 +31,7 @@ def eulerian(
     manifold = process.manifold
     at_s = process_time(process.schedule, s)
     x_s = process.sample(x0, at_s, key)
-    v = evaluate_velocity(velocity, manifold, x_s, s)
+    v = evaluate_velocity(velocity, process, x_s, s)
     start = lambda x, s: flow_map(manifold, field, x, s, t)
     still, one = jnp.zeros_like(x_s), jnp.ones_like(s)
     y, moved = jax.jvp(start, (x_s, s), (still, one))

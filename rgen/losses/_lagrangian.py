@@ -20,15 +20,15 @@ def lagrangian(
     weight: Weight = unit_weight,
 ) -> Scalar:
     r"""The Lagrangian loss of a flow map,
-    $w\,|\partial_t X_{s,t}(x_s) - f(X_{s,t}(x_s), t)|^2$: where the map leads, it moves
-    with the velocity $f$ of the flow (Boffi et al., *How to Build a Consistency Model*,
-    2025). The point $x_s$ is the data point `x0` with the noise of the time `s`. No
-    gradient is taken through the velocity.
+    $w\,|\partial_t X_{s,t}(x_s) - f(X_{s,t}(x_s), t)|^2$: as $t$ grows, the endpoint
+    $X_{s,t}(x_s)$ moves with the velocity $f$ of the flow (Boffi et al., *How to Build
+    a Consistency Model*, 2025). The point $x_s$ is the data point `x0` with the noise
+    of the time `s`. No gradient is taken through the velocity.
 
     With the velocity of a trained model it distils that model; with
-    `rgen.Diagonal(field)` the field is its own teacher, and needs
-    [`rgen.losses.denoising`][] of `rgen.FlowScore(process, rgen.Diagonal(field))`
-    beside it, which makes its diagonal the velocity of the data.
+    `rgen.DiagonalVelocity(field)` the field is its own teacher, and needs
+    [`rgen.losses.denoising`][] of the `rgen.FlowScore` of that velocity beside it,
+    which makes its diagonal the velocity of the data.
 
     **Arguments:**
 
@@ -44,7 +44,7 @@ def lagrangian(
     x_s = process.sample(x0, process_time(process.schedule, s), key)
     to = lambda t: flow_map(manifold, field, x_s, s, t)
     y, moved = jax.jvp(to, (t,), (jnp.ones_like(t),))
-    target = evaluate_velocity(velocity, manifold, jax.lax.stop_gradient(y), t)
+    target = evaluate_velocity(velocity, process, jax.lax.stop_gradient(y), t)
     error = manifold.to_tangent(y, moved - target)
     error = root(weight, process, process_time(process.schedule, t)) * error
     return manifold.inner(y, error, error)

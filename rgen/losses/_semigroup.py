@@ -18,11 +18,12 @@ def semigroup(
     weight: Weight = unit_weight,
 ) -> Scalar:
     r"""The semigroup loss of a flow map, $w\,d(X_{s,t}(x_s), X_{r,t}(X_{s,r}(x_s)))^2$:
-    one step is as good as two (progressive distillation; Boffi et al., *How to Build a
-    Consistency Model*, 2025). No gradient is taken through the two steps.
+    one step equals two (progressive distillation; Boffi et al., *How to Build a
+    Consistency Model*, 2025). No gradient is taken through the two steps. The manifold
+    needs `log`.
 
-    It says nothing of the diagonal: train that beside it, as for
-    [`rgen.losses.lagrangian`][].
+    It does not determine the diagonal $v(x, t, t)$: train that beside it, by
+    [`rgen.losses.lagrangian`][] with `s` equal to `t`, or as said there.
 
     **Arguments:** those of [`rgen.losses.lagrangian`][], without the velocity, and
 

@@ -17,8 +17,8 @@ def between_halves(metric: Callable[[Array, Array], Any], x: Any, key: Key) -> A
     ```python
     metric = functools.partial(rgen.metrics.wasserstein, manifold)
     floor = rgen.metrics.between_halves(metric, data, key)
-    half = len(data) // 2
-    value = metric(rgen.sample(model, key, half), data[:half])
+    half = rgen.datasets.minibatch(half_key, data, len(data) // 2)
+    value = metric(rgen.sample(model, sample_key, len(half)), half)
     ```
 
     The halves have no point in common. If the points of `x` are independent, then so

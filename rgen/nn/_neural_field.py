@@ -1,5 +1,5 @@
 from collections.abc import Callable
-from typing import Any
+from typing import Any, TypeAlias
 
 import equinox as eqx
 import jax
@@ -17,7 +17,8 @@ class NeuralField(eqx.Module):
     r"""A neural vector field $f(x, v) = P_x\, g(\phi(x, v))$ of a point and the
     variance $v$ of the noise in it: features [`rgen.nn.FourierFeatures`][], a network
     [`rgen.nn.ResidualMLP`][], and a parametrisation $P$ that makes a tangent vector of
-    its output. [`rgen.nn.ScoreField`][] and [`rgen.nn.FlowField`][] are made of it.
+    its output. [`rgen.nn.ScoreField`][], [`rgen.nn.FlowField`][] and
+    [`rgen.nn.FlowMapField`][] are made of it.
 
     With an `embedding` it depends on a condition $c$ too: the network is given the
     vector $e(c)$ beside the features.
@@ -72,7 +73,7 @@ class NeuralField(eqx.Module):
             manifold, v_min, v_max, frequencies, max_frequency, damping
         )
         self.embedding = embedding
-        self.condition = _shapes(condition)
+        self.condition = shapes_of(condition)
         in_size = self.features.out_size + _size(embedding, condition)
         out_size = parametrisation.size(manifold)
         self.network = ResidualMLP(in_size, out_size, width, depth, key=key)
@@ -81,12 +82,7 @@ class NeuralField(eqx.Module):
     def __call__(self, x: Point, v: Floating[Array, "..."], c: Any = None) -> Tangent:
         """The vector at the point `x` for the variance `v` and the condition `c`,
         tangent at `x`."""
-        if _shapes(c) != self.condition:
-            raise ValueError(
-                f"field: expected a condition {_words(self.condition)}, got one "
-                f"{_words(_shapes(c))}. A field with its condition is field.given(c); "
-                "the `condition` that it is made with says the shapes."
-            )
+        check_condition(c, self.condition)
         inputs = self.features(x, v)
         if self.embedding is not None:
             embedded = self.embedding(c).astype(inputs.dtype)
@@ -95,12 +91,35 @@ class NeuralField(eqx.Module):
         return self.parametrisation(self.manifold, x, output)
 
 
-def _shapes(condition: Any) -> tuple[Any, tuple[tuple[int, ...], ...]]:
+Shapes: TypeAlias = tuple[Any, tuple[tuple[int, ...], ...]]
+
+
+def check_condition(c: Any, expected: Shapes) -> None:
+    """Raises a `ValueError` where a condition has other shapes than that of a field."""
+    if shapes_of(c) != expected:
+        raise ValueError(
+            f"field: expected a condition {_words(expected)}, got one "
+            f"{_words(shapes_of(c))}. A field with its condition is field.given(c); "
+            "the `condition` that it is made with says the shapes."
+        )
+
+
+def check_embedding(embedding: Callable | None, condition: Any) -> None:
+    """Raises a `ValueError` where one is given without the other."""
+    if (embedding is None) != (condition is None):
+        raise ValueError(
+            "NeuralField: expected `embedding` and `condition` together, got one of "
+            "them. `embedding` maps a condition to a vector, and `condition` is an "
+            "example of one."
+        )
+
+
+def shapes_of(condition: Any) -> Shapes:
     leaves, structure = jax.tree.flatten(condition)
     return structure, tuple(jnp.shape(leaf) for leaf in leaves)
 
 
-def _words(shapes: tuple[Any, tuple[tuple[int, ...], ...]]) -> str:
+def _words(shapes: Shapes) -> str:
     structure, leaves = shapes
     if not leaves:
         return "without arrays"
@@ -109,12 +128,7 @@ def _words(shapes: tuple[Any, tuple[tuple[int, ...], ...]]) -> str:
 
 def _size(embedding: Callable | None, condition: Any) -> int:
     """The length of the vector of a condition."""
-    if (embedding is None) != (condition is None):
-        raise ValueError(
-            "NeuralField: expected `embedding` and `condition` together, got one of "
-            "them. `embedding` maps a condition to a vector, and `condition` is an "
-            "example of one."
-        )
+    check_embedding(embedding, condition)
     if embedding is None:
         return 0
     shape = eqx.filter_eval_shape(embedding, condition).shape
