@@ -307,7 +307,7 @@ def test_a_teacher_of_another_manifold():
     for name in ("lagrangian", "eulerian"):
         with pytest.raises(ValueError, match=r"manifold Sphere.*one with Euclidean"):
             losses(name, exact, teacher)
-        with pytest.raises(ValueError, match="the schedule .*process of the teacher"):
+        with pytest.raises(ValueError, match=r"the schedule .*process of the teacher"):
             losses(name, exact, other)
     with pytest.raises(ValueError, match="tangent vector of Sphere"):
         rgen.sample(rgen.FlowMap(rgen.Uniform(S2), lambda x, s, t: x[:2]), jr.key(0), 2)
