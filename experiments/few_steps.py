@@ -7,8 +7,9 @@ One line of JSON for each method, case, seed and number of network evaluations, 
 A score is trained first, and is the teacher of all methods but `map_self_distilled`,
 a flow map that learns from the data alone; `map` is one that is distilled from the
 teacher. `ideal` takes other points of the data for samples, with the noise that samples
-have. The others are solvers of the reversed SDE or of the probability flow.
-`train_seconds` is the time of the teacher, `map_seconds` that of a map.
+have: what a perfect model would reach. The others are solvers of the reversed SDE or of
+the probability flow. `train_seconds` is the time of the teacher, `map_seconds` that of
+a map.
 
 Of as many samples as there are test points: `p_value` is that of the permutation test
 with the MMD at four variances, `squared_mmd` the unbiased squared MMD at one of them,
@@ -166,10 +167,22 @@ def self_distillation_loss(process, field, x0, key):
 
 
 class Method(NamedTuple):
-    """The numbers of evaluations, and the model of a case, a seed and such a number."""
+    """The numbers of evaluations, and as many samples as there are test points, with
+    what they cost, for a case, a seed, such a number and a key."""
 
     evaluations: tuple[int, ...]
-    model: Callable[[str, int, int], rgen.AbstractDistribution]
+    samples: Callable[[str, int, int, jax.Array], tuple[jax.Array, int]]
+
+
+def model_method(evaluations: tuple[int, ...], model: Callable) -> Method:
+    """Of a function from a case, a seed and a number of evaluations to a model."""
+
+    def samples(case, seed, nfe, key):
+        n = len(data_of(case, seed)[1])
+        x, cost = rgen.sample_and_cost(model(case, seed, nfe), key, n)
+        return x, int(jnp.max(cost.evaluations))
+
+    return Method(evaluations, samples)
 
 
 def map_method(alone: bool) -> Method:
@@ -178,7 +191,7 @@ def map_method(alone: bool) -> Method:
         times = tuple(k / nfe for k in range(nfe + 1))
         return rgen.FlowMap(CASES[case]().process.prior, field, times)
 
-    return Method((1, 2, 4), model)
+    return model_method((1, 2, 4), model)
 
 
 def solver_method(make: Callable[[rgen.AbstractProcess, int], Any], least=2) -> Method:
@@ -189,28 +202,16 @@ def solver_method(make: Callable[[rgen.AbstractProcess, int], Any], least=2) -> 
         sampler = make(trained.process, nfe)
         return eqx.tree_at(lambda m: m.sampler, trained, sampler)
 
-    return Method(tuple(n for n in (2, 4, 8, 16, 32, 64, 100) if n >= least), model)
+    counts = tuple(n for n in (2, 4, 8, 16, 32, 64, 100) if n >= least)
+    return model_method(counts, model)
 
 
-class Noised(rgen.AbstractDistribution):
-    """Random ones of some points, with noise."""
-
-    manifold: rgen.AbstractManifold
-    process: rgen.AbstractProcess
-    points: jax.Array
-
-    def sample(self, key):
-        point_key, key = jr.split(key)
-        x = self.points[jr.choice(point_key, len(self.points))]
-        return self.process.sample(x, jnp.array(self.process.schedule.t0), key)
-
-    def log_prob(self, x):
-        raise NotImplementedError
-
-
-def ideal(case, seed, nfe):
-    process = CASES[case]().process
-    return Noised(process.manifold, process, data_of(case, seed)[2])
+def ideal(case, seed, nfe, key):
+    """Other points of the data, each once, with the noise that samples have."""
+    process, other = CASES[case]().process, data_of(case, seed)[2]
+    noised = jax.vmap(process.sample, (0, None, 0))
+    t0 = jnp.array(process.schedule.t0)
+    return noised(other, t0, jr.split(key, len(other))), 0
 
 
 def geodesic_heun(process, nfe):
@@ -240,8 +241,7 @@ def line(method, case, seed, nfe):
     manifold = CASES[case]().process.manifold
     _, test, other, truth = data_of(case, seed)
     sample_key, test_key = jr.split(jr.fold_in(jr.key(seed), 3))
-    model = METHODS[method].model(case, seed, nfe)
-    x, cost = rgen.sample_and_cost(model, sample_key, len(test))
+    x, evaluations = METHODS[method].samples(case, seed, nfe, sample_key)
     p_value = rgen.metrics.permutation_test(
         manifold, x, test, jnp.array(VARIANCES), test_key, PERMUTATIONS
     ).p_value
@@ -254,7 +254,7 @@ def line(method, case, seed, nfe):
         found["log_density"] = jnp.mean(log_probs(truth.log_prob, x))
         floors["log_density_floor"] = jnp.mean(log_probs(truth.log_prob, test))
     return dict(
-        evaluations=int(jnp.max(cost.evaluations)),
+        evaluations=evaluations,
         points=len(test),
         p_value=round(float(p_value), 4),
         **{name: float(f"{value:.4g}") for name, value in (found | floors).items()},

@@ -132,8 +132,8 @@ for name, row in p_values.items():
 print(f"other places: {p_value(others):.3f}")
 
 # %% [markdown]
-# The flow needs eight evaluations here, and the walk sixteen. From there on a p-value is
-# one draw of a random number: it does not say which of two samplers is better.
+# The flow needs eight evaluations here, and the walk sixteen. From there on a p-value
+# is one draw of a random number: it does not say which of two samplers is better.
 
 # %% [markdown]
 # ## A map
