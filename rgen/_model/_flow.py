@@ -88,11 +88,8 @@ class Flow(AbstractModel):
     def log_prob_and_cost(
         self, x: Point, key: Key | None = None
     ) -> tuple[Scalar, Cost]:
-        term = density_term(self._term, self.divergence, key)
-        y1 = x, jnp.zeros((), x.dtype)
-        (start, change), cost = self._solve(term, y1, 1.0, 0.0)
+        (start, change), cost = self._carry(x, 1.0, 0.0, key)
         base_key = None if key is None else jr.fold_in(key, 1)
-        start = self.manifold.project(start)
         log_prob, base_cost = self.base.log_prob_and_cost(start, base_key)
         return log_prob + change, base_cost + cost
 
@@ -108,16 +105,20 @@ class Flow(AbstractModel):
         [`rgen.HutchinsonDivergence`][] an estimate of it."""
         base_key, divergence_key = jr.split(key)
         start, log_prob = self.base.sample_and_log_prob(base_key)
-        term = density_term(self._term, self.divergence, divergence_key)
-        y0 = start, jnp.zeros((), start.dtype)
-        (end, change), cost = self._solve(term, y0, 0.0, 1.0)
-        found = self.manifold.project(end), log_prob - change
+        (end, change), cost = self._carry(start, 0.0, 1.0, divergence_key)
+        found = end, log_prob - change
         x, log_prob = (require(cost.finished, each, UNFINISHED) for each in found)
         return x, log_prob
 
     @property
     def _term(self) -> diffrax.ODETerm:
         return flow_term(self.manifold, _Field(self.manifold, self.field))
+
+    def _carry(self, x, t0, t1, key):
+        """The point at `t1`, with the integral of the divergence on the way."""
+        term = density_term(self._term, self.divergence, key)
+        (end, change), cost = self._solve(term, (x, jnp.zeros((), x.dtype)), t0, t1)
+        return (self.manifold.project(end), change), cost
 
     def _solve(self, term, y0, t0, t1):
         settings = self.stepsize_controller, self.adjoint, self.max_steps

@@ -71,9 +71,7 @@ class ProbabilityFlow(AbstractSampler):
         flow from $x_{t_0} = x$, and what it cost."""
         flow = density_term(probability_flow(process, score), divergence, key)
         ends = process.schedule.t0, process.schedule.t1
-        y0 = x, jnp.zeros((), x.dtype)
-        (end, change), cost = self._solve(flow, process, y0, *ends)
-        end = process.manifold.project(end)
+        (end, change), cost = self._carry(flow, process, x, *ends)
         return process.prior.log_prob(end) + change, cost
 
     @typed
@@ -89,9 +87,14 @@ class ProbabilityFlow(AbstractSampler):
         log-density rises by on the way, and what it cost."""
         flow = density_term(probability_flow(process, score), divergence, key)
         ends = process.schedule.t1, process.schedule.t0
+        (end, change), cost = self._carry(flow, process, x, *ends)
+        return (end, -change), cost
+
+    def _carry(self, flow, process, x, t0, t1):
+        """The point at `t1`, with the integral of the divergence on the way."""
         y0 = x, jnp.zeros((), x.dtype)
-        (end, change), cost = self._solve(flow, process, y0, *ends)
-        return (process.manifold.project(end), -change), cost
+        (end, change), cost = self._solve(flow, process, y0, t0, t1)
+        return (process.manifold.project(end), change), cost
 
     def _solve(self, term, process, y0, t0, t1):
         controller = self.stepsize_controller
