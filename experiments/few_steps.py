@@ -13,10 +13,10 @@ a map.
 
 Of as many samples as there are test points: `p_value` is that of the permutation test
 with the MMD at four variances, `squared_mmd` the unbiased squared MMD at one of them,
-and `biased_mmd` what published tables print. Each `..._floor` is the same metric of
-other points of the data instead of samples. `log_density` is the mean log-density of
-samples under the target, where that is known, and `log_density_floor` that of the test
-points.
+and `biased_mmd` what published tables print, as `frechet_distance` is on tori. Each
+`..._floor` is the same metric of other points of the data instead of samples.
+`log_density` is the mean log-density of samples under the target, where that is known,
+and `log_density_floor` that of the test points.
 """
 
 import functools
@@ -41,20 +41,24 @@ from ._training import Trained, log_probs, minibatches, samples_of, train
 SPHERE, LYSINE = rgen.Sphere(2), rgen.Torus(6)
 # A factor of ten apart, from what the eye sees on a globe to its continents.
 VARIANCES = 1e-3, 1e-2, 1e-1, 1.0
-MMD_VARIANCE = 1e-2
 PERMUTATIONS = 999
-BATCH, TEST = 512, 2048
+BATCH, TEST = 512, 1024
+TORUS_SCALE, TORUS_TEST = 0.2, 512
+# In a hundred dimensions no two points are near.
+TORUS_VARIANCES = 0.1, 1.0
 TEACHER_STEPS = MAP_STEPS = 12_000
 TEACHER_RATE, MAP_RATE = 3e-3, 2e-3
 
 
 class Case(NamedTuple):
     """A process, the size of the networks, and the data of a seed: batches to train on,
-    test points, as many other points, and the target where it is known."""
+    test points, as many other points, and the target where it is known. The test is at
+    all of the `variances`, `squared_mmd` at the second."""
 
     process: rgen.AbstractProcess
     size: dict[str, Any]
     data: Callable[[jax.Array], tuple[Callable, jax.Array, jax.Array, Any]]
+    variances: tuple[float, ...] = VARIANCES
 
 
 def earth(name: str) -> Case:
@@ -89,6 +93,21 @@ def side_chains() -> Case:
     return Case(process, size, data)
 
 
+def torus(dim: int) -> Case:
+    """One wrapped normal of the scale 0.2 at a random place, as published."""
+    manifold = rgen.Torus(dim)
+    process = rgen.Brownian(manifold, rgen.LogUniformSchedule(1e-4))
+    size = dict(width=max(128, 4 * dim), depth=3, frequencies=0)
+
+    def data(key):
+        mean_key, test_key, other_key = jr.split(key, 3)
+        truth = rgen.WrappedNormal(manifold, manifold.uniform(mean_key), TORUS_SCALE)
+        draw = samples_of(truth, TORUS_TEST)
+        return samples_of(truth, BATCH), draw(test_key), draw(other_key), truth
+
+    return Case(process, size, data, TORUS_VARIANCES)
+
+
 def rotation_mixture(components: int) -> Case:
     schedule = rgen.LogUniformSchedule(rotations.MIN_VARIANCE, 5.0)
     process = rgen.Brownian(rotations.SO3, schedule)
@@ -105,10 +124,13 @@ def rotation_mixture(components: int) -> Case:
 
 
 EARTH = "volcano", "earthquake", "flood", "fire"
+# Those for which all solvers are compared over all numbers of evaluations.
+CURVES = "flood", "rotations_32", "side_chains"
 CASES: dict[str, Callable[[], Case]] = {
     **{name: functools.partial(earth, name) for name in EARTH},
     "side_chains": side_chains,
     **{f"rotations_{k}": functools.partial(rotation_mixture, k) for k in (16, 32, 64)},
+    **{f"torus_{d}": functools.partial(torus, d) for d in (2, 8, 32, 128)},
 }
 
 
@@ -120,7 +142,7 @@ def data_of(case: str, seed: int):
 @functools.cache
 def teacher(case: str, seed: int) -> Trained:
     """A score model, trained by denoising."""
-    process, size, _ = CASES[case]()
+    process, size, *_ = CASES[case]()
     init_key, key = jr.split(jr.fold_in(jr.key(seed), 1))
     score = rgen.nn.ScoreField(process, **size, key=init_key)
     model = rgen.ScoreModel(score, process)
@@ -134,7 +156,7 @@ def teacher(case: str, seed: int) -> Trained:
 @functools.cache
 def flow_map(alone: bool, case: str, seed: int) -> Trained:
     """The field of a flow map: of the teacher, or learnt alone."""
-    process, size, _ = CASES[case]()
+    process, size, *_ = CASES[case]()
     init_key, key = jr.split(jr.fold_in(jr.key(seed), 2))
     field = rgen.nn.FlowMapField(process, **size, key=init_key)
     if alone:
@@ -167,14 +189,18 @@ def self_distillation_loss(process, field, x0, key):
 
 
 class Method(NamedTuple):
-    """The numbers of evaluations, and as many samples as there are test points, with
-    what they cost, for a case, a seed, such a number and a key."""
+    """The numbers of evaluations; as many samples as there are test points, with what
+    they cost, for a case, a seed, such a number and a key; and further numbers for the
+    cases of a whole curve."""
 
     evaluations: tuple[int, ...]
     samples: Callable[[str, int, int, jax.Array], tuple[jax.Array, int]]
+    further: tuple[int, ...] = ()
 
 
-def model_method(evaluations: tuple[int, ...], model: Callable) -> Method:
+def model_method(
+    evaluations: tuple[int, ...], model: Callable, further: tuple[int, ...] = ()
+) -> Method:
     """Of a function from a case, a seed and a number of evaluations to a model."""
 
     def samples(case, seed, nfe, key):
@@ -182,7 +208,7 @@ def model_method(evaluations: tuple[int, ...], model: Callable) -> Method:
         x, cost = rgen.sample_and_cost(model(case, seed, nfe), key, n)
         return x, int(jnp.max(cost.evaluations))
 
-    return Method(evaluations, samples)
+    return Method(evaluations, samples, further)
 
 
 def map_method(alone: bool) -> Method:
@@ -202,8 +228,8 @@ def solver_method(make: Callable[[rgen.AbstractProcess, int], Any], least=2) -> 
         sampler = make(trained.process, nfe)
         return eqx.tree_at(lambda m: m.sampler, trained, sampler)
 
-    counts = tuple(n for n in (2, 4, 8, 16, 32, 64, 100) if n >= least)
-    return model_method(counts, model)
+    further = tuple(n for n in (2, 4, 8, 16, 32, 64) if n >= least)
+    return model_method((10, 100), model, further)
 
 
 def ideal(case, seed, nfe, key):
@@ -237,15 +263,26 @@ METHODS = {
 }
 
 
+def numbers(method, case, seed):
+    evaluations, _, further = METHODS[method]
+    found = evaluations + (further if case in CURVES else ())
+    return [(n,) for n in sorted(found)]
+
+
 def line(method, case, seed, nfe):
-    manifold = CASES[case]().process.manifold
+    process, _, _, variances = CASES[case]()
+    manifold = process.manifold
     _, test, other, truth = data_of(case, seed)
     sample_key, test_key = jr.split(jr.fold_in(jr.key(seed), 3))
     x, evaluations = METHODS[method].samples(case, seed, nfe, sample_key)
     p_value = rgen.metrics.permutation_test(
-        manifold, x, test, jnp.array(VARIANCES), test_key, PERMUTATIONS
+        manifold, x, test, jnp.array(variances), test_key, PERMUTATIONS
     ).p_value
-    metrics = {"squared_mmd": squared_mmd, "biased_mmd": rgen.metrics.biased_mmd}
+    metrics = {
+        "squared_mmd": functools.partial(rgen.metrics.squared_mmd, v=variances[1]),
+        "biased_mmd": rgen.metrics.biased_mmd,
+        "frechet_distance": rgen.metrics.frechet_distance,
+    }
     found = {name: metric(manifold, x, test) for name, metric in metrics.items()}
     floors = {
         f"{n}_floor": metric(manifold, other, test) for n, metric in metrics.items()
@@ -256,15 +293,13 @@ def line(method, case, seed, nfe):
     return dict(
         evaluations=evaluations,
         points=len(test),
+        teacher_steps=TEACHER_STEPS,
+        map_steps=MAP_STEPS,
         p_value=round(float(p_value), 4),
         **{name: float(f"{value:.4g}") for name, value in (found | floors).items()},
         **seconds(method, case, seed),
         **machine(),
     )
-
-
-def squared_mmd(manifold, x, y):
-    return rgen.metrics.squared_mmd(manifold, x, y, MMD_VARIANCE)
 
 
 def seconds(method, case, seed) -> dict[str, float]:
@@ -285,7 +320,7 @@ EXPERIMENT = Experiment(
     ),
     line,
     ("nfe",),
-    lambda method, case, seed: [(n,) for n in METHODS[method].evaluations],
+    numbers,
 )
 
 

@@ -141,6 +141,7 @@ from ._velocity import (
     DiagonalVelocity as DiagonalVelocity,
     FlowScore as FlowScore,
     FlowVelocity as FlowVelocity,
+    flow_map as flow_map,
 )
 
 

@@ -123,8 +123,16 @@ def _check_teacher(found: AbstractProcess, process: AbstractProcess) -> None:
 def flow_map(
     manifold: AbstractManifold, field: TwoTimeField, x: Point, s: Scalar, t: Scalar
 ) -> Point:
-    r"""$X_{s,t}(x) = \exp_x((t - s)\, v(x, s, t))$, where a point that is at `x` at the
-    time `s` is at the time `t`."""
+    r"""$X_{s,t}(x) = \exp_x((t - s)\, v(x, s, t))$: the point at time `t` of the flow
+    that is at `x` at time `s` (Boffi et al., *Flow Map Matching*, 2024).
+
+    **Arguments:**
+
+    - `manifold`: the manifold.
+    - `field`: the field $v$ of two times, such as [`rgen.nn.FlowMapField`][].
+    - `x`: the point at time `s`.
+    - `s`, `t`: times of the flow, from noise at 0 to data at 1, in either order.
+    """
     at = lambda x, _: field(x, s, t)
     v = manifold.to_tangent(x, evaluate_field(at, manifold, x, s))
     return manifold.exp(x, (t - s) * v)

@@ -375,7 +375,13 @@ SHORTENED = {
     "index.md": [("2_000", "2"), ("4_096", "8")],
     "getting_started.md": [("4_000", "2"), ("1_000", "8"), ("pixels=120", "pixels=8")],
 }
-LONG_PAGES = ["sharp_bits.md", "how_it_works.md", "extending.md", "coming_from.md"]
+LONG_PAGES = [
+    "sharp_bits.md",
+    "how_it_works.md",
+    "samplers.md",
+    "extending.md",
+    "coming_from.md",
+]
 
 
 @pytest.mark.parametrize(

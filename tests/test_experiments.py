@@ -1,3 +1,4 @@
+import functools
 import json
 import math
 import re
@@ -25,6 +26,7 @@ from experiments import (
     earth,
     few_steps,
     hyperbolic,
+    map_losses,
     passes as passes_experiment,
     report,
     rotations,
@@ -1023,9 +1025,11 @@ def test_whole_chains_are_in_one_part(few_histidines):
 
 @pytest.fixture
 def few_trained_steps(monkeypatch):
-    sizes = dict(TEACHER_STEPS=4, MAP_STEPS=4, BATCH=8, TEST=16, PERMUTATIONS=19)
-    for name, value in sizes.items():
+    sizes = dict(TEACHER_STEPS=4, MAP_STEPS=4, BATCH=8, PERMUTATIONS=19)
+    for name, value in (sizes | dict(TEST=16, TORUS_TEST=16)).items():
         monkeypatch.setattr(few_steps, name, value)
+    monkeypatch.setattr(map_losses, "STEPS", 4)
+    monkeypatch.setattr(map_losses, "POINTS", 8)
     remembered = few_steps.data_of, few_steps.teacher, few_steps.flow_map
     for each in remembered:
         each.cache_clear()
@@ -1042,13 +1046,30 @@ def few_trained_steps(monkeypatch):
         ("map", "rotations_16"),
         ("map_self_distilled", "side_chains"),
         ("churn", "side_chains"),
+        ("multistep", "torus_8"),
     ],
 )
 def test_a_cell_of_the_few_steps_is_one_command(method, case, tmp_path, monkeypatch):
-    own = few_steps.METHODS[method]._replace(evaluations=(2, 4))
+    own = few_steps.METHODS[method]._replace(evaluations=(4, 2), further=())
     monkeypatch.setitem(few_steps.METHODS, method, own)
     arguments = f"--method {method} --case {case}"
     lines = lines_of(tmp_path / "lines.jsonl", few_steps.EXPERIMENT, arguments)
     assert [(line["nfe"], line["evaluations"]) for line in lines] == [(2, 2), (4, 4)]
     assert all(0.05 <= line["p_value"] <= 1 for line in lines)
-    assert ("log_density" in lines[0]) == (case == "rotations_16")
+    assert ("log_density" in lines[0]) == (case != "side_chains")
+
+
+def test_solvers_are_compared_over_whole_curves_in_some_cases():
+    numbers = functools.partial(few_steps.numbers, "munthe_kaas", seed=0)
+    assert numbers(case="fire") == [(10,), (100,)]
+    assert numbers(case="flood") == [(n,) for n in (4, 8, 10, 16, 32, 64, 100)]
+
+
+@pytest.mark.slow
+@pytest.mark.usefixtures("few_trained_steps")
+@pytest.mark.parametrize("loss", map_losses.LOSSES)
+def test_a_cell_of_the_losses_of_maps_is_one_command(loss, tmp_path):
+    arguments = f"--case torus_2 --loss {loss}"
+    (line,) = lines_of(tmp_path / "lines.jsonl", map_losses.EXPERIMENT, arguments)
+    # Angles of a torus are no further apart than half of its diagonal.
+    assert all(0 < line[k] < 4.45 for k in ("distance", "median", "two_steps"))

@@ -10,6 +10,7 @@ import jax.numpy as jnp
 import jax.random as jr
 import numpy as np
 import pytest
+import scipy.linalg
 from helpers import MANIFOLDS, every_manifold, points, samples_of, slow
 from surfaces import SphereByEquation
 
@@ -329,6 +330,33 @@ def test_biased_mmd_of_one_sample_and_itself():
 # Between the halves of one sample
 
 
+def test_frechet_distance_is_that_of_normal_distributions():
+    # Of sigma x + m and x, the covariances commute: |m|^2 + sum of (sigma - 1)^2 C.
+    x = jr.normal(jr.key(0), (50, 3))
+    sigma, m = jnp.array([0.5, 1.0, 3.0]), jnp.array([0.0, 4.0, -3.0])
+    x = x - jnp.mean(x, axis=0)
+    x = x @ jnp.linalg.inv(jnp.linalg.cholesky(jnp.cov(x.T))).T
+    expected = math.sqrt(25 + 0.25 + 4)
+    found = rgen.metrics.frechet_distance(rgen.Euclidean(3), sigma * x + m, x)
+    assert found == pytest.approx(expected, rel=1e-5)
+
+
+@pytest.mark.parametrize("dim", [2, *slow([128])])
+def test_frechet_distance_is_the_trace_of_a_matrix_root(dim):
+    torus, x_key, y_key = rgen.Torus(dim), *jr.split(jr.key(1))
+    with jax.enable_x64(True):
+        x = 0.3 * jr.normal(x_key, (600, dim))
+        y = 0.5 + jr.normal(y_key, (400, dim)) * jnp.linspace(0.2, 2.0, dim)
+        a, b = (np.asarray(jnp.hstack([jnp.cos(z), jnp.sin(z)])) for z in (x, y))
+        c, d = np.cov(a.T), np.cov(b.T)
+        squares = np.trace(c + d - 2 * np.real(scipy.linalg.sqrtm(c @ d)))
+        expected = math.sqrt(squares + np.sum((a.mean(0) - b.mean(0)) ** 2))
+        # scipy's root has half of the digits, and so has the distance of equal samples.
+        found = rgen.metrics.frechet_distance(torus, x, y)
+        assert found == pytest.approx(expected, rel=1e-7)
+        assert rgen.metrics.frechet_distance(torus, x, x) < 1e-6
+
+
 @pytest.mark.parametrize("n", [2, 8, 9])
 def test_halves_are_disjoint_and_of_one_size(n):
     x = jnp.arange(2.0 * n).reshape(n, 2)
@@ -475,6 +503,19 @@ def test_squared_mmd_refuses(x, t, message):
 def test_biased_mmd_refuses(x, y, message):
     with pytest.raises(ValueError, match=message):
         rgen.metrics.biased_mmd(S2, x, y)
+
+
+@pytest.mark.parametrize(
+    ("x", "y", "message"),
+    [
+        (jnp.eye(3)[:1], jnp.eye(3), "two points or more, got 1 and 3"),
+        (jnp.eye(3), jnp.eye(3)[0], r"`y` to hold points .*of shape \(n, 3\)"),
+        (jnp.eye(3) * jnp.nan, jnp.eye(3), "finite"),
+    ],
+)
+def test_frechet_distance_refuses(x, y, message):
+    with pytest.raises(ValueError, match=message):
+        rgen.metrics.frechet_distance(S2, x, y)
 
 
 @pytest.mark.parametrize(

@@ -24,7 +24,9 @@ class ProbabilityFlow(AbstractSampler):
         tolerances at a thousandth of $\sqrt{v_0}$, the standard deviation of the noise
         at `schedule.t0`, and at most 1e-5. In
         float32 they stay above 1e-6, the rounding error of a solve: below
-        $v_0 = 10^{-6}$ densities need float64.
+        $v_0 = 10^{-6}$ densities need float64. With
+        `diffrax.StepTo(process.time_grid(20))`, times in either order, the steps are
+        fixed: no point of a batch waits for the slowest, and no error is controlled.
     - `adjoint`: how Diffrax differentiates the solution:
         `diffrax.RecursiveCheckpointAdjoint()` in reverse mode, `diffrax.ForwardMode()`
         in forward mode, `diffrax.DirectAdjoint()` in both, as a Hessian takes.

@@ -28,14 +28,15 @@ def solve(
     _check_error_estimate(solver, stepsize_controller)
     refuse_varying(terms, y0)
     dtype = jax.tree.leaves(y0)[0].dtype
+    t0, t1 = jnp.asarray(t0, dtype), jnp.asarray(t1, dtype)
     solution = diffrax.diffeqsolve(
         terms,
         solver,
-        jnp.asarray(t0, dtype),
-        jnp.asarray(t1, dtype),
+        t0,
+        t1,
         None,
         y0,
-        stepsize_controller=stepsize_controller,
+        stepsize_controller=_directed(stepsize_controller, t0, t1),
         adjoint=adjoint,
         max_steps=max_steps,
         throw=False,
@@ -44,6 +45,18 @@ def solve(
     end = jax.tree.map(lambda leaf: jnp.where(finished, leaf[0], jnp.nan), solution.ys)
     steps = solution.stats["num_steps"]
     return end, Cost(evaluations(solver, steps), steps, finished)
+
+
+def _directed(
+    controller: diffrax.AbstractStepSizeController, t0: Scalar, t1: Scalar
+) -> diffrax.AbstractStepSizeController:
+    """Fixed times in the order of the solve: samples and densities of one model run in
+    opposite ones."""
+    if not isinstance(controller, diffrax.StepTo):
+        return controller
+    ts = jnp.asarray(controller.ts, t0.dtype)
+    along = (ts[-1] - ts[0]) * (t1 - t0) > 0
+    return diffrax.StepTo(jnp.where(along, ts, ts[::-1]))
 
 
 def _check_error_estimate(

@@ -3,6 +3,7 @@ too little."""
 
 from ._between_halves import between_halves as between_halves
 from ._biased_mmd import biased_mmd as biased_mmd
+from ._frechet_distance import frechet_distance as frechet_distance
 from ._permutation_test import (
     PermutationTestResult as PermutationTestResult,
     permutation_test as permutation_test,

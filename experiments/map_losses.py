@@ -1,0 +1,124 @@
+"""Which loss distils a flow map best: how far its one step ends from the flow.
+
+    python -m experiments.map_losses --case flood rotations_32 side_chains
+
+The teacher is that of `experiments.few_steps`. One line of JSON for each case, loss and
+seed: `distance` is the mean geodesic distance between the end of one step of the map
+and that of the teacher's flow from the same noise, in radians, `median` the median,
+`two_steps` the mean distance of two steps of the map, and `step_ms` the time of a
+training step. Beside the Eulerian and the semigroup loss the Lagrangian loss trains the
+diagonal, where it is a regression on the teacher's velocity.
+"""
+
+import functools
+import itertools
+
+import equinox as eqx
+import jax
+import jax.numpy as jnp
+import jax.random as jr
+
+import rgen
+
+from ._losses import batch_loss
+from ._results import machine
+from ._runner import SEED, Experiment, Option, run
+from ._training import train
+from .few_steps import BATCH, CASES, MAP_RATE, data_of, teacher, two_times
+
+
+STEPS, POINTS = 6000, 2048
+# A solver of order two, at rounding on the scale of what is compared.
+FLOW = rgen.FewSteps(64)
+
+
+def lagrangian(process, velocity, field, x0, key):
+    time_key, key = jr.split(key)
+    one = functools.partial(rgen.losses.lagrangian, field, velocity, process)
+    return batch_loss(one, key, x0, *two_times(time_key, len(x0)))
+
+
+def diagonal(process, velocity, field, x0, key):
+    time_key, key = jr.split(key)
+    one = functools.partial(rgen.losses.lagrangian, field, velocity, process)
+    s = jr.uniform(time_key, (len(x0),))
+    return batch_loss(one, key, x0, s, s)
+
+
+def eulerian(process, velocity, field, x0, key):
+    time_key, key, diagonal_key = jr.split(key, 3)
+    one = functools.partial(rgen.losses.eulerian, field, velocity, process)
+    loss = batch_loss(one, key, x0, *two_times(time_key, len(x0)))
+    return loss + diagonal(process, velocity, field, x0, diagonal_key)
+
+
+def semigroup(process, velocity, field, x0, key):
+    time_key, middle_key, key, diagonal_key = jr.split(key, 4)
+    s, t = two_times(time_key, len(x0))
+    r = s + (t - s) * jr.uniform(middle_key, s.shape)
+    one = functools.partial(rgen.losses.semigroup, field, process)
+    loss = batch_loss(one, key, x0, s, r, t)
+    return loss + diagonal(process, velocity, field, x0, diagonal_key)
+
+
+LOSSES = {"lagrangian": lagrangian, "eulerian": eulerian, "semigroup": semigroup}
+
+
+def line(case, loss, seed):
+    process, size, *_ = CASES[case]()
+    init_key, key, noise_key = jr.split(jr.fold_in(jr.key(seed), 4), 3)
+    field = rgen.nn.FlowMapField(process, **size, key=init_key)
+    score = teacher(case, seed).model.score
+    velocity = rgen.FlowVelocity(process, score)
+    trained = train(
+        field,
+        eqx.Partial(LOSSES[loss], process, velocity),
+        data_of(case, seed)[0],
+        key,
+        steps=STEPS,
+        rate=MAP_RATE,
+    )
+    x = jax.vmap(process.prior.sample)(jr.split(noise_key, POINTS))
+    end = ends(process, score, x)
+    one, two = (distances(process, trained.model, x, end, n) for n in (1, 2))
+    return dict(
+        distance=round(float(jnp.mean(one)), 5),
+        median=round(float(jnp.median(one)), 5),
+        two_steps=round(float(jnp.mean(two)), 5),
+        batch=BATCH,
+        steps=STEPS,
+        step_ms=round(trained.step_ms, 2),
+        **machine(),
+    )
+
+
+@eqx.filter_jit
+def ends(process, score, x):
+    end = lambda x: FLOW(score, process, x, jr.key(0))[0]
+    return jax.lax.map(end, x, batch_size=512)
+
+
+@eqx.filter_jit
+def distances(process, field, x, end, steps):
+    times = jnp.linspace(0.0, 1.0, steps + 1)
+
+    def one(x, end):
+        for s, t in itertools.pairwise(times):
+            x = rgen.flow_map(process.manifold, field, x, s, t)
+        return process.manifold.dist(x, end)
+
+    return jax.vmap(one)(x, end)
+
+
+EXPERIMENT = Experiment(
+    (
+        Option("case", choices=CASES),
+        Option("loss", tuple(LOSSES), choices=LOSSES),
+        SEED,
+    ),
+    line,
+)
+
+
+if __name__ == "__main__":
+    run(EXPERIMENT, __doc__)
