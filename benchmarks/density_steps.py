@@ -73,13 +73,13 @@ def fixed(steps, solver):
 
 
 def flows():
-    tsit5, bosh3 = diffrax.Tsit5(), diffrax.Bosh3()
+    tsit5, bosh3, dopri8 = diffrax.Tsit5(), diffrax.Bosh3(), diffrax.Dopri8()
     pi = dict(pcoeff=0.2, icoeff=0.4)
     yield "Tsit5, I controller", 1e-5, adaptive(1e-5, tsit5)
     for tolerance in (1e-3, 1e-4, 1e-5):
         yield "Tsit5, PI controller", tolerance, adaptive(tolerance, tsit5, **pi)
     for tolerance in (1e-3, 1e-4, 1e-5):
-        yield "Dopri8, PI controller", tolerance, adaptive(tolerance, diffrax.Dopri8())
+        yield "Dopri8, PI controller", tolerance, adaptive(tolerance, dopri8, **pi)
     for steps in (10, 20, 40):
         yield "Bosh3, fixed steps", steps, fixed(steps, bosh3)
     for steps in (5, 10, 20, 40):

@@ -11,7 +11,7 @@ from ._versions import ROOT
 
 
 PAGE = ROOT / "docs" / "speed.md"
-NAMES = {"S2": "$S^2$", "T2": "$T^2$", "SO3": "$SO(3)$"}
+NAMES = {"S2": "$S^2$", "T2": "$T^2$", "T6": "$T^6$", "SO3": "$SO(3)$"}
 DTYPES = "float32", "float64"
 SPHERES = {"Sphere, d ≤ 9": range(1, 10), "Sphere, d from 10 to 511": range(10, 512)}
 
@@ -67,6 +67,14 @@ def values() -> dict[str, str]:
         "steps": cell(walk["steps"]),
         "solver": columns("solver", manifold="", diffeqsolve_ms="Diffrax, ms",
                           scan_ms="by hand, ms", **ratio),
+        "sampling": columns(
+            "sampling", manifold="", reverse_sde_per_second="reverse SDE, 100",
+            few_steps_per_second="multistep, 10", few_steps_ratio="ratio",
+            flow_map_per_second="map, 1", flow_map_ratio="ratio"),
+        "density_steps": columns(
+            "density_steps", solver="", setting="tolerance, or steps",
+            evaluations="evaluations, mean", most_evaluations="most",
+            error="mean error, nats", worst_error="largest error", seconds="s"),
         "likelihood": columns(
             "likelihood", manifold="", before_density_s="density before, s",
             after_density_s="density, s", before_over_passes="divergence ratio before",

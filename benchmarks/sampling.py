@@ -27,7 +27,7 @@ MANIFOLDS = {
 
 
 def models(manifold):
-    process = rgen.Brownian(manifold, rgen.LogUniformSchedule(1e-3, 5.0))
+    process = rgen.Brownian(manifold, rgen.LogUniformSchedule(1e-3))
     # New fields are zero, and take as long as others do.
     score = rgen.nn.ScoreField(process, key=jr.key(0))
     field = rgen.nn.FlowMapField(process, key=jr.key(0))

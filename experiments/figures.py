@@ -1,9 +1,9 @@
 """The figures of the pages of results, from committed results or from a seed.
 
-    python -m experiments.figures bound torus trajectory
+    python -m experiments.figures bound torus trajectory few_steps densities
     python -m experiments.figures ramachandran earth rotations hyperbolic
 
-The first three take seconds, or a minute; the others train the models that they show,
+The first five take seconds, or a minute; the others train the models that they show,
 by the settings of the experiments with seed 0, in over an hour on one core.
 """
 
@@ -17,15 +17,19 @@ import jax.random as jr
 import matplotlib.pyplot as plt
 import numpy as np
 from matplotlib.patches import Circle
+from matplotlib.ticker import NullLocator
 
 import rgen
+from benchmarks.report import lines as benchmark_lines
 
 from . import earth, hyperbolic, rotations, side_chains
 from ._losses import denoising_loss
 from ._report._bound import SWEEPS
+from ._report._few_steps import NAMES as SAMPLERS, SOLVERS, title
 from ._report._lines import ROOT, grouped
 from ._report._tables import NAMES, methods_in
 from ._training import log_probs, minibatches, samples_of, train
+from .few_steps import CURVES
 from .torus import ENTROPY
 from .wasserstein_bound import MANIFOLDS
 
@@ -267,6 +271,53 @@ def _at_pixels(image, backbones):
     return image[psi, phi]
 
 
+def few_steps():
+    """The squared MMD of samples against the number of network evaluations."""
+    groups = grouped("few_steps", "case", "method", "nfe")
+    cases = [case for case in CURVES if any(key[0] == case for key in groups)]
+    size = (4.5 * len(cases), 3.8)
+    figure, axes = plt.subplots(
+        1, len(cases), figsize=size, layout="constrained", squeeze=False
+    )
+    mean = lambda group: np.mean([line["squared_mmd"] for line in group])
+    for ax, case in zip(axes[0], cases, strict=True):
+        for method, color in zip((*SOLVERS, "map"), [*COLORS, INK], strict=True):
+            counts = sorted(n for c, m, n in groups if (c, m) == (case, method))
+            y = [mean(groups[case, method, n]) for n in counts]
+            label = SAMPLERS[method]
+            ax.plot(counts, y, "o-", color=color, label=label, markersize=4)
+        floor = abs(mean(groups[case, "ideal", 0]))
+        for side in (floor, -floor):
+            ax.axhline(side, color=INK, linestyle="--", linewidth=0.8)
+        ax.set_xscale("log")
+        ax.set_xticks(counts := [1, 2, 4, 8, 16, 32, 64], counts)
+        ax.xaxis.set_minor_locator(NullLocator())
+        # Linear where it is noise.
+        ax.set_yscale("symlog", linthresh=4 * floor)
+        ax.set(xlabel="network evaluations", title=title(case))
+    axes[0][0].set_ylabel("squared MMD")
+    axes[0][0].legend(frameon=False)
+    return figure
+
+
+def densities():
+    """The error of a density against the number of network evaluations."""
+    figure, ax = plt.subplots(figsize=(6.5, 4), layout="constrained")
+    kinds: dict[str, list[dict]] = {}
+    for line in benchmark_lines("density_steps"):
+        kinds.setdefault(line["solver"], []).append(line)
+    for (kind, lines), color in zip(kinds.items(), COLORS, strict=True):
+        x, y = ([line[k] for line in lines] for k in ("evaluations", "error"))
+        style = "o-" if "fixed" in kind else "s--"
+        ax.plot(x, y, style, color=color, label=kind, markersize=4)
+    ticks = [30, 60, 120, 240]
+    ax.set(xscale="log", yscale="log", xticks=ticks, xticklabels=ticks)
+    ax.xaxis.set_minor_locator(NullLocator())
+    ax.set(xlabel="network evaluations, mean", ylabel="mean error (nats)")
+    ax.legend(frameon=False)
+    return figure
+
+
 FIGURES = {
     "bound": bound,
     "torus": torus,
@@ -275,6 +326,8 @@ FIGURES = {
     "rotations": rotation_histograms,
     "hyperbolic": discs,
     "ramachandran": ramachandran,
+    "few_steps": few_steps,
+    "densities": densities,
 }
 
 

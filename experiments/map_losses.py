@@ -78,6 +78,7 @@ def line(case, loss, seed):
         steps=STEPS,
         rate=MAP_RATE,
     )
+    assert trained.step_ms is not None
     x = jax.vmap(process.prior.sample)(jr.split(noise_key, POINTS))
     end = ends(process, score, x)
     one, two = (distances(process, trained.model, x, end, n) for n in (1, 2))

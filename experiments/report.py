@@ -11,6 +11,7 @@ from benchmarks._page import fill
 
 from ._report._bound import bound
 from ._report._earth import protocol, settings
+from ._report._few_steps import few_steps
 from ._report._hyperbolic import hyperbolic
 from ._report._lines import ROOT
 from ._report._passes import passes
@@ -37,6 +38,7 @@ PAGES: dict[str, dict[str, Callable[[], dict[str, str]]]] = {
         "torus": torus,
         "hyperbolic": hyperbolic,
         "side_chains": side_chains,
+        "few_steps": few_steps,
         "passes": passes,
         "bound": bound,
     },

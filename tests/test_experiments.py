@@ -1026,7 +1026,7 @@ def test_whole_chains_are_in_one_part(few_histidines):
 @pytest.fixture
 def few_trained_steps(monkeypatch):
     sizes = dict(TEACHER_STEPS=4, MAP_STEPS=4, BATCH=8, PERMUTATIONS=19)
-    for name, value in (sizes | dict(TEST=16, TORUS_TEST=16)).items():
+    for name, value in (sizes | dict(TEST=16, TORUS_TEST=16, DENSITIES=20)).items():
         monkeypatch.setattr(few_steps, name, value)
     monkeypatch.setattr(map_losses, "STEPS", 4)
     monkeypatch.setattr(map_losses, "POINTS", 8)

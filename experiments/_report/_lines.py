@@ -7,7 +7,9 @@ from typing import NamedTuple
 
 from .. import (
     earth,
+    few_steps,
     hyperbolic,
+    map_losses,
     passes,
     rotations,
     side_chains,
@@ -51,6 +53,16 @@ CONDITIONAL = (
     "train_seconds",
     "cores",
 )
+SAMPLES = (
+    "p_value",
+    "squared_mmd",
+    "biased_mmd",
+    "frechet_distance",
+    "squared_mmd_floor",
+    "biased_mmd_floor",
+    "frechet_distance_floor",
+    "cores",
+)
 
 
 def earth_default(line: dict) -> dict:
@@ -86,6 +98,19 @@ FILES = {
     "torus_times": File(torus.EXPERIMENT, ("step_ms",), lambda _: {"steps": 8}),
     "hyperbolic": File(hyperbolic.EXPERIMENT, QUALITY, lambda _: {"steps": None}),
     "side_chains": File(side_chains.EXPERIMENT, CONDITIONAL, side_chains_default),
+    "few_steps": File(
+        few_steps.EXPERIMENT,
+        SAMPLES,
+        lambda _: {
+            "teacher_steps": few_steps.TEACHER_STEPS,
+            "map_steps": few_steps.MAP_STEPS,
+        },
+    ),
+    "map_losses": File(
+        map_losses.EXPERIMENT,
+        ("distance", "median", "two_steps", "step_ms"),
+        lambda _: {"steps": map_losses.STEPS},
+    ),
     "passes": File(passes.EXPERIMENT, (), lambda _: {"steps": 1000}),
     "wasserstein_bound": File(wasserstein_bound.EXPERIMENT, ("w1", "noise")),
 }

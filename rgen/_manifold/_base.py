@@ -395,8 +395,9 @@ class AbstractManifold(eqx.Module):
     @final
     def _absent(self, hook: str) -> Any:
         raise NotImplementedError(
-            f"{type(self).__name__} defines no `{hook}`, which {_NEEDED_BY[hook]} "
-            f"needs. Define it in your class; rgen.AbstractManifold says what it is."
+            f"{type(self).__name__} defines no `{hook}`, needed for "
+            f"{_NEEDED_BY[hook]}. Define it in your class; rgen.AbstractManifold says "
+            "what it is."
         )
 
     @abc.abstractmethod

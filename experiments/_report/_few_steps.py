@@ -1,0 +1,167 @@
+"""Samples in few network evaluations, and the losses that train the maps."""
+
+from benchmarks._page import table
+
+from .._published import FEW_STEPS, FEW_STEPS_TORI
+from ..few_steps import CASES, CURVES, EARTH, TORI
+from ..map_losses import STEPS
+from ._lines import grouped
+from ._tables import interval, mean
+
+
+LEVEL = 0.05
+NAMES = {
+    "ideal": "other data",
+    "reverse_sde": "Reverse SDE",
+    "multistep": "Multistep solver",
+    "geodesic_heun": "Geodesic Heun",
+    "munthe_kaas": "Munthe-Kaas, order 3",
+    "churn": "Churn",
+    "map": "Map",
+    "map_self_distilled": "Map, from data alone",
+}
+# What the main table compares: a method and its number of evaluations.
+COMPARED = [
+    ("ideal", 0),
+    ("reverse_sde", 100),
+    ("reverse_sde", 10),
+    ("multistep", 10),
+    ("map", 2),
+    ("map", 1),
+    ("map_self_distilled", 1),
+]
+SOLVERS = "reverse_sde", "multistep", "geodesic_heun", "munthe_kaas", "churn"
+TITLES = {
+    "side_chains": "side chains of lysine, $T^6$",
+    **{f"rotations_{k}": f"$SO(3)$, K = {k}" for k in (16, 32, 64)},
+    **{f"torus_{d}": f"$T^{{{d}}}$" for d in TORI},
+}
+
+
+Groups = dict[tuple, list[dict]]
+
+
+def few_steps() -> dict[str, str]:
+    groups = grouped("few_steps", "case", "method", "nfe")
+    first = next(iter(groups.values()))[0]
+    return {
+        "teacher_steps": f"{first['teacher_steps']:,}",
+        "map_steps": f"{first['map_steps']:,}",
+        "minutes": minutes(groups),
+        "rejected": main_table(groups),
+        "biased": biased(groups),
+        "densities": densities(groups),
+        "tori": tori(groups),
+        "curves": curves(groups),
+        "loss_steps": f"{STEPS:,}",
+        "losses": losses(),
+    }
+
+
+def title(case: str) -> str:
+    return TITLES.get(case, case.capitalize() + "s")
+
+
+def rejections(group: list[dict]) -> str:
+    """How many of the seeds the test rejects."""
+    if not group:
+        return ""
+    return f"{sum(line['p_value'] <= LEVEL for line in group)} of {len(group)}"
+
+
+def measured(groups: Groups, cases: list[str]) -> list[str]:
+    return [case for case in cases if any(key[0] == case for key in groups)]
+
+
+def minutes(groups: Groups) -> str:
+    """The longest training of a teacher and of a map, on one core."""
+    lines = [line for group in groups.values() for line in group]
+    longest = [
+        max(line["cores"] * line.get(field, 0) for line in lines) / 60
+        for field in ("train_seconds", "map_seconds")
+    ]
+    return " and ".join(f"{each:.0f}" for each in longest)
+
+
+def main_table(groups: Groups) -> str:
+    head = [f"{NAMES[m]}, {n}" if n else NAMES[m] for m, n in COMPARED]
+    rows = [
+        [title(case), *(rejections(groups.get((case, *each), [])) for each in COMPARED)]
+        for case in measured(groups, list(CASES))
+    ]
+    return table(["", *head], rows)
+
+
+def biased(groups: Groups) -> str:
+    rows = []
+    for case in measured(groups, list(EARTH)):
+        value, source = FEW_STEPS[case]
+        columns = ("ideal", 0), ("multistep", 10), ("map", 2), ("map", 1)
+        found = [groups.get((case, *each), []) for each in columns]
+        cells = [interval([g["biased_mmd"] for g in group], 3) for group in found]
+        rows.append([title(case), f"{value} ({source})", *cells])
+    head = ["published, 1", "other data", "multistep, 10", "map, 2", "map, 1"]
+    return table(["", *head], rows)
+
+
+def densities(groups: Groups) -> str:
+    columns = [("reverse_sde", 100), ("multistep", 100), ("multistep", 10), ("map", 2),
+               ("map", 1)]  # fmt: skip
+    rows = []
+    for case in measured(groups, [f"rotations_{k}" for k in (16, 32, 64)]):
+        own = groups[case, "ideal", 0]
+        row = [title(case), mean(own, "log_density_floor", 3)]
+        for each in columns:
+            row.append(mean(groups.get((case, *each), []), "log_density", 3))
+        rows.append(row)
+    return table(["", "target", *(f"{NAMES[m]}, {n}" for m, n in columns)], rows)
+
+
+def tori(groups: Groups) -> str:
+    columns = [("reverse_sde", 100), ("multistep", 10), ("map", 2), ("map", 1)]
+    rows = []
+    for dim in TORI:
+        case = f"torus_{dim}"
+        own = groups.get((case, "ideal", 0), [])
+        if not own:
+            continue
+        found = [groups.get((case, *each), []) for each in columns]
+        row = [str(dim), *(excess(group, dim) for group in found)]
+        row.append(FEW_STEPS_TORI.get(dim, ""))
+        row.append(mean(own, "frechet_distance", 3))
+        row.append(mean(found[2], "frechet_distance", 3))
+        rows.append(row)
+    head = ["n", *(f"{NAMES[m]}, {n}" for m, n in columns)]
+    distances = [
+        f"Fréchet, {what}" for what in ("published, 2", "other data", "map, 2")
+    ]
+    return table([*head, *distances], rows)
+
+
+def excess(group: list[dict], dim: int) -> str:
+    """The negative log-likelihood of samples under the target above its entropy, per
+    dimension."""
+    found = [(g["log_density_floor"] - g["log_density"]) / dim for g in group]
+    return interval(found, 3)
+
+
+def curves(groups: Groups) -> str:
+    counts = sorted({key[2] for key in groups if key[0] in CURVES and key[2] > 1})
+    rows = []
+    for case in measured(groups, list(CURVES)):
+        for method in (*SOLVERS, "map"):
+            found = [groups.get((case, method, n), []) for n in counts]
+            if any(found):
+                cells = [rejections(group) for group in found]
+                rows.append([title(case), NAMES[method], *cells])
+    return table(["", "", *map(str, counts)], rows)
+
+
+def losses() -> str:
+    groups = grouped("map_losses", "case", "loss")
+    rows = []
+    for (case, loss), group in groups.items():
+        cells = [mean(group, field, 4) for field in ("distance", "median", "two_steps")]
+        rows.append([title(case), loss.capitalize(), *cells, mean(group, "step_ms", 1)])
+    head = ["mean, 1 step", "median, 1 step", "mean, 2 steps", "ms a training step"]
+    return table(["", "loss", *head], rows)
