@@ -22,6 +22,7 @@ from ._chart import (
     StereographicChart as StereographicChart,
 )
 from ._check import check_points as check_points
+from ._checkpoint import load as load, load_metadata as load_metadata, save as save
 from ._cost import Cost as Cost
 from ._distribution import (
     AbstractDistribution as AbstractDistribution,
