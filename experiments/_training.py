@@ -41,10 +41,13 @@ def train(
     steps: int,
     candidate: Callable | None = None,
     rate: float = 3e-3,
+    optimiser: Callable[..., optax.GradientTransformation] = optax.adam,
 ) -> Trained:
     """The average of the model over about the last tenth of the steps: step i has the
     weight i^9. With `candidate`, which turns an average into the model to be tested and
     its validation NLL, the best of eight such models, at equal intervals.
+
+    The `rate` of the `optimiser` rises and falls again, to zero.
 
     `sample_batch(key)`, an `eqx.Partial` or another module, returns a batch of data,
     and `loss(model, x0, key)` its loss.
@@ -52,7 +55,7 @@ def train(
     start = time.perf_counter()
     warmup = min(200, steps // 10)
     schedule = optax.warmup_cosine_decay_schedule(0.0, rate, warmup, steps)
-    optim = optax.chain(optax.clip_by_global_norm(1.0), optax.adam(schedule))
+    optim = optax.chain(optax.clip_by_global_norm(1.0), optimiser(schedule))
     state = optim.init(eqx.filter(model, eqx.is_inexact_array))
     average = model
 
@@ -62,7 +65,8 @@ def train(
         _, grads = eqx.filter_value_and_grad(loss)(
             model, sample_batch(batch_key), loss_key
         )
-        updates, state = optim.update(grads, state)
+        weights = eqx.filter(model, eqx.is_inexact_array)
+        updates, state = optim.update(grads, state, weights)
         model = eqx.apply_updates(model, updates)
         arrays, static = eqx.partition(model, eqx.is_inexact_array)
         before = eqx.filter(average, eqx.is_inexact_array)

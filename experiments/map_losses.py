@@ -23,8 +23,7 @@ import rgen
 from ._losses import batch_loss
 from ._results import machine
 from ._runner import SEED, Experiment, Option, run
-from ._training import train
-from .few_steps import BATCH, CASES, MAP_RATE, data_of, teacher, two_times
+from .few_steps import BATCH, CASES, data_of, teacher, train_map, two_times
 
 
 STEPS, POINTS = 6000, 2048
@@ -70,14 +69,8 @@ def line(case, loss, seed):
     field = rgen.nn.FlowMapField(process, **size, key=init_key)
     score = teacher(case, seed).model.score
     velocity = rgen.FlowVelocity(process, score)
-    trained = train(
-        field,
-        eqx.Partial(LOSSES[loss], process, velocity),
-        data_of(case, seed)[0],
-        key,
-        steps=STEPS,
-        rate=MAP_RATE,
-    )
+    own = eqx.Partial(LOSSES[loss], process, velocity)
+    trained = train_map(field, own, data_of(case, seed)[0], key, STEPS)
     assert trained.step_ms is not None
     x = jax.vmap(process.prior.sample)(jr.split(noise_key, POINTS))
     end = ends(process, score, x)

@@ -11,7 +11,7 @@ import oracles
 import pytest
 import scipy.interpolate
 import scipy.stats
-from helpers import slow, sphere_rule
+from helpers import KERNELS, slow, sphere_rule
 
 import rgen
 from benchmarks import accuracy
@@ -445,6 +445,40 @@ def test_samples_on_flat_manifolds():
             for column in np.asarray(z).T:
                 # At t = 0.5 pi is 4.4 deviations away: wrapping moves 1e-5 of samples.
                 assert scipy.stats.kstest(column, "norm").pvalue > 1e-4
+
+
+# A measure of distance, and its mean after the variance v: of eigenfunctions of the
+# Laplacian, and of squares.
+SPREADS = {
+    "Sphere(2)": (lambda x0, x: 1 - x0 @ x, lambda v: -np.expm1(-v)),
+    "Torus(2)": (
+        lambda x0, x: jnp.sum(1 - jnp.cos(x - x0)),
+        lambda v: -2 * np.expm1(-v / 2),
+    ),
+    "Ornstein-Uhlenbeck": (lambda x0, x: jnp.sum(x * x), lambda v: -3 * np.expm1(-v)),
+    "Euclidean(3)": (lambda x0, x: jnp.sum((x - x0) ** 2), lambda v: 3 * v),
+    "Sphere(5)": (lambda x0, x: 1 - x0 @ x, lambda v: -np.expm1(-5 * v / 2)),
+    "SO(3)": (lambda x0, x: 3 - jnp.trace(x0.T @ x), lambda v: -3 * np.expm1(-v)),
+    "Hyperbolic(2)": (
+        lambda x0, x: jnp.cosh(jnp.linalg.norm(x)) - 1,
+        lambda v: np.expm1(v),
+    ),
+    "Hyperbolic(3)": (
+        lambda x0, x: jnp.cosh(jnp.linalg.norm(x)) - 1,
+        lambda v: np.expm1(3 * v / 2),
+    ),
+}
+
+
+@pytest.mark.parametrize("name", [*list(SPREADS)[:3], *slow(list(SPREADS)[3:])])
+def test_the_spread_of_samples(name):
+    kernel, (far, expected), v = KERNELS[name](), SPREADS[name], 0.1
+    x0 = kernel.manifold.origin
+    one = lambda key: far(x0, kernel.sample(x0, jnp.array(v), key))
+    found = np.asarray(jax.jit(jax.vmap(one))(jr.split(jr.key(9), 65536)), np.float64)
+    error = found.std() / math.sqrt(len(found)) / expected(v)
+    # Samples that are 2 % too wide are off by 4 %.
+    assert abs(found.mean() / expected(v) - 1) < 4 * error < 0.02
 
 
 @pytest.mark.slow

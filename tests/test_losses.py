@@ -6,7 +6,7 @@ import jax.numpy as jnp
 import jax.random as jr
 import numpy as np
 import pytest
-from helpers import slow
+from helpers import LOSSES, slow
 
 import rgen
 
@@ -85,6 +85,32 @@ def test_last_step_of_a_walk_gives_the_same_loss(name):
     bias = v / steps * max(abs(mean))
     assert abs(mean[1] - mean[0]) < SIGMAS * np.hypot(*error) + bias
     assert abs(mean[0]) > 3 * error[1]
+
+
+def test_the_last_step_of_a_walk_with_a_drift_has_the_score_of_the_walk():
+    # In flat space the walk to time t is normal, of known mean and variance. The loss
+    # is least at its score s, and that of s + x exceeds it by E |x|^2.
+    process = rgen.OrnsteinUhlenbeck(rgen.Euclidean(2), rgen.ConstantSchedule())
+    x0, v, steps = jnp.array([1.5, -0.5]), 0.3, 10
+    delta = v / steps
+    mean = (1 - delta / 2) * np.exp(-(v - delta) / 2) * x0
+    variance = (1 - delta / 2) ** 2 * (1 - np.exp(-(v - delta))) + delta
+    score = lambda x, t: (mean - x) / variance
+    other = lambda x, t: score(x, t) + x
+
+    @jax.jit
+    @jax.vmap
+    def gap(key):
+        loss = lambda field: rgen.losses.denoising_step(
+            field, process, x0, jnp.array(v), key, steps=steps
+        )
+        return loss(other) - loss(score)
+
+    gaps = np.asarray(gap(jr.split(jr.key(3), 65536)), np.float64)
+    error, expected = gaps.std() / np.sqrt(len(gaps)), mean @ mean + 2 * variance
+    assert abs(gaps.mean() - expected) < SIGMAS * error
+    # With a target without the drift -x / 2 the two losses would be nearly equal.
+    assert 2 * SIGMAS * error < expected / 2
 
 
 def test_exact_target_minimises_the_denoising_loss():
@@ -218,3 +244,18 @@ def test_weights():
     )
     weight = rgen.losses.variance_weight(process, t)
     np.testing.assert_allclose(weight, np.expm1(2 * 0.4) / 2, rtol=1e-6)
+
+
+@pytest.mark.parametrize("name", LOSSES)
+def test_a_weight_multiplies_the_loss(name):
+    process = rgen.OrnsteinUhlenbeck(rgen.Euclidean(2), rgen.LinearSchedule())
+    field, x0, t = Field(process.manifold, 0.7), jnp.array([1.5, -0.5]), jnp.array(0.3)
+
+    @jax.jit
+    def loss(key):
+        at = ft.partial(LOSSES[name], field, process, x0, t, key)
+        return at(), at(weight=lambda process, t: 9 * jnp.ones_like(t))
+
+    one, nine = loss(jr.key(4))
+    # Rounding; of a square less a divergence it may be a few times as much.
+    np.testing.assert_allclose(nine, 9 * one, rtol=1e-4)

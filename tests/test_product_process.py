@@ -109,6 +109,19 @@ def test_the_kernel_factorises(name):
     np.testing.assert_allclose(score, gradient, rtol=1e-3, atol=1e-3)
 
 
+def test_factors_have_noise_of_their_own():
+    line = rgen.OrnsteinUhlenbeck(rgen.Euclidean(1), rgen.LogUniformSchedule())
+    n = 4096
+    keys = jr.split(jr.key(12), n)
+    for process in (rgen.ProductProcess(line, line), rgen.PowerProcess(line, 2)):
+        noised = jax.vmap(process.sample, (None, None, 0))
+        noised = noised(process.manifold.origin, T, keys)
+        for x in (noised, jax.vmap(process.prior.sample)(keys)):
+            correlation = np.corrcoef(x.reshape(n, 2).T)[0, 1]
+            # Four standard errors: a level of 6e-5 for each of four.
+            assert abs(correlation) < 4 / np.sqrt(n)
+
+
 @every_process
 def test_the_prior_and_the_drift_factorise(name):
     process = PROCESSES[name]

@@ -319,6 +319,32 @@ def test_normal_part_of_a_field_plays_no_role():
         np.testing.assert_allclose(a, b, atol=1e-4)
 
 
+def test_only_the_tangent_part_of_a_field_counts():
+    x, t = S2.project(jnp.array([0.3, -0.5, 0.6])), jnp.array(0.5)
+    flow = rgen.flow_term(S2, Normal())
+    field = np.asarray(Normal().ambient(x), np.float64)
+    matrix = np.asarray(jax.jacfwd(Normal().ambient)(x), np.float64)
+    normal = np.dot(x, field)
+    # The divergence of F - <x, F> x on the sphere, where F has a constant derivative:
+    # its trace on the tangent space, less twice the normal part of F.
+    tangent = field - normal * x
+    divergence = np.trace(matrix) - x @ matrix @ x - 2 * normal
+    assert abs(normal) > 0.3
+    np.testing.assert_allclose(flow.vf(t, x, None), tangent, atol=1e-6)
+    along, found = rgen.density_term(flow).vf(t, (x, jnp.zeros(())), None)
+    np.testing.assert_allclose(along, tangent, atol=1e-6)
+    np.testing.assert_allclose(found, divergence, atol=1e-5)
+
+    def estimate(key):
+        term = rgen.density_term(flow, rgen.HutchinsonDivergence(), key)
+        return term.vf(t, (x, jnp.zeros(())), None)
+
+    along, found = jax.vmap(estimate)(jr.split(jr.key(10), 65536))
+    np.testing.assert_allclose(along[0], tangent, atol=1e-6)
+    mean, error = mean_and_error(found)
+    assert abs(mean - divergence) < SIGMAS * error < 0.2 * abs(normal)
+
+
 @pytest.mark.slow
 def test_hutchinson_estimate_is_unbiased():
     process = rgen.Brownian(S2, rgen.ConstantSchedule(t0=0.01, t1=1.0))
@@ -482,6 +508,34 @@ def test_ornstein_uhlenbeck_model():
     normal = scipy.stats.multivariate_normal(mean, variance * np.eye(2))
     # At v = 12 the mean is e^{-6} away from the limit's, 0.0025, times at most four.
     np.testing.assert_allclose(log_p, normal.logpdf(x[:8]), atol=0.012)
+
+
+def test_moments_of_the_reverse_walk():
+    # Data at one point: each step is linear, and its mean and variance follow from
+    # those before it, which start at the prior's.
+    v_min, v_max, steps, n = 0.05, 3.0, 12, 16384
+    schedule = rgen.LogUniformSchedule(v_min, v_max)
+    process = rgen.OrnsteinUhlenbeck(rgen.Euclidean(2), schedule)
+    x0 = np.array([1.0, -0.5], np.float32)
+    score = lambda x, t: process.score(jnp.asarray(x0), x, t)
+    model = rgen.ScoreModel(score, process, rgen.ReverseSDE(steps))
+    x = rgen.sample(model, jr.key(11), n)
+
+    mean, variance = np.zeros(2), 1.0
+    for k in range(steps):
+        v = v_max * (v_min / v_max) ** (k / steps)
+        passed = v * np.log(v_max / v_min) / steps
+        # Back in time: x / 2 for the drift, and the score of the noised point.
+        centre, width = np.exp(-v / 2) * x0, 1 - np.exp(-v)
+        decay = 1 + passed * (1 / 2 - 1 / width)
+        mean = decay * mean + passed * centre / width
+        variance = decay**2 * variance + passed
+    found, error = mean_and_error(x)
+    assert (abs(found - mean) < SIGMAS * error).all()
+    square, error = mean_and_error((x - mean) ** 2)
+    assert (abs(square - variance) < SIGMAS * error).all()
+    # That of one step more or less is another one.
+    assert (SIGMAS * error < 0.1 * variance).all()
 
 
 @pytest.mark.slow
