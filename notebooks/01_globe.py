@@ -119,13 +119,14 @@ for key in progress:
 # %% [markdown]
 # ## Saving and loading
 #
-# Equinox's serialisation writes the arrays; the code makes the structure they go in.
+# A file has the arrays, and a description of everything else; the code makes the
+# structure that the arrays go in.
 
 # %%
 outputs = Path("outputs")
 outputs.mkdir(exist_ok=True)
-eqx.tree_serialise_leaves(outputs / "globe.eqx", average)
-score = eqx.tree_deserialise_leaves(outputs / "globe.eqx", make_field(key=init_key))
+rgen.save(outputs / "globe.rgen", average)
+score = rgen.load(outputs / "globe.rgen", make_field(key=init_key))
 
 # %% [markdown]
 # ## Held-out likelihood

@@ -152,26 +152,21 @@ plt.show()
 # ## Stopping and resuming
 #
 # The state of a run is its parameters, its optimiser state and the number of steps
-# done. All keys follow from the first one, so nothing else needs to be stored. Equinox
-# saves the arrays of a pytree; your code builds the structure that they are loaded
-# into. To save a random key, turn it into a plain array by `jax.random.key_data`.
+# done. All keys follow from the first one, so nothing else needs to be stored.
+# `rgen.save` writes the file whole or not at all: a run that is killed goes on from
+# the last one. Your code builds the structure that the arrays are loaded into.
 
 # %%
 outputs = Path("outputs")
 outputs.mkdir(exist_ok=True)
-file = outputs / "run.eqx"
+file = outputs / "run.rgen"
 
 whole, _, _ = train(*start(), keys[:300], label="300 steps")
 
 half, half_state, _ = train(*start(), keys[:150], label="150 steps")
-partial = outputs / "run.eqx.partial"
-eqx.tree_serialise_leaves(partial, (half, half_state, np.array(150)))
-# A file that is renamed when it is complete is never half a file.
-partial.rename(file)
+rgen.save(file, (half, half_state, jnp.array(150)))
 
-resumed, resumed_state, done = eqx.tree_deserialise_leaves(
-    file, (*start(), np.array(0))
-)
+resumed, resumed_state, done = rgen.load(file, (*start(), jnp.array(0)))
 resumed, _, _ = train(
     resumed, resumed_state, keys[:300], first=int(done), label="resumed"
 )

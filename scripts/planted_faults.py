@@ -88,7 +88,7 @@ FAULTS = [
         "The smallest eigenvalue of the sphere is off by one.",
         (
             "tests/test_manifold.py::TestCalculus"
-            "::test_features_are_eigenfunctions_at_the_spectral_gap",
+            "::test_features_are_eigenfunctions_at_the_spectral_gap[float32-Sphere(2)]",
         ),
     ),
     Fault(
@@ -133,7 +133,7 @@ FAULTS = [
         "l * (l + dim - 1) / 2, log_size, _gegenbauer(dim, terms), slopes",
         "l * (l + dim) / 2, log_size, _gegenbauer(dim, terms), slopes",
         "The eigenvalues of the sphere are those of one dimension more.",
-        ("tests/test_heat_kernel.py::test_sphere_against_oracle",),
+        ("tests/test_heat_kernel.py::test_sphere_against_oracle[2-float32]",),
     ),
     Fault(
         "rotation-multiplicity",
@@ -141,7 +141,7 @@ FAULTS = [
         "np.log(2 * l + 1.0), below * k, below @ slopes",
         "np.log(l + 1.0), below * k, below @ slopes",
         "The representations of SO(3) have the wrong multiplicities.",
-        ("tests/test_heat_kernel.py::test_rotations_against_oracle",),
+        ("tests/test_heat_kernel.py::test_rotations_against_oracle[float32]",),
     ),
     Fault(
         "circle-series",
@@ -149,7 +149,7 @@ FAULTS = [
         "n = np.arange(1, terms + 1, dtype=angle.dtype)",
         "n = np.arange(terms, dtype=angle.dtype)",
         "The series of the circle starts at the mode 0, which it has already.",
-        ("tests/test_heat_kernel.py::test_torus_against_oracle",),
+        ("tests/test_heat_kernel.py::test_torus_against_oracle[float32]",),
     ),
     Fault(
         "contour-nodes",
@@ -157,7 +157,7 @@ FAULTS = [
         "y = spacing * (np.arange(nodes) + 0.5).astype(r.dtype)",
         "y = spacing * np.arange(nodes).astype(r.dtype)",
         "The node of the contour on the real axis counts twice.",
-        ("tests/test_heat_kernel.py::test_sphere_against_oracle",),
+        ("tests/test_heat_kernel.py::test_sphere_against_oracle[2-float32]",),
     ),
     Fault(
         "hyperbolic-normalisation",
@@ -165,7 +165,7 @@ FAULTS = [
         "jnp.log(2 * math.pi * v) - v / 8 - log_sinhc_sq(sq) / 2",
         "jnp.log(2 * math.pi * v) - v / 2 - log_sinhc_sq(sq) / 2",
         "The heat kernel of the hyperbolic plane loses mass as v grows.",
-        ("tests/test_hyperbolic.py::test_density_integrates_to_one",),
+        ("tests/test_hyperbolic.py::test_density_integrates_to_one[2]",),
     ),
     Fault(
         "ornstein-uhlenbeck-mean",
@@ -223,7 +223,7 @@ FAULTS = [
         "The rejection of von Mises-Fisher samples has a power one too small.",
         (
             "tests/test_distributions.py"
-            "::test_von_mises_fisher_integrates_to_one_and_samples_match",
+            "::test_von_mises_fisher_integrates_to_one_and_samples_match[2-float32]",
         ),
     ),
     # Processes and schedules
@@ -290,7 +290,10 @@ FAULTS = [
         "return jnp.stack([schedule.beta(t) for schedule in self.schedules])",
         "return jnp.stack([self.schedules[0].beta(t) for _ in self.schedules])",
         "All factors of a product have the speed of the first.",
-        ("tests/test_product_process.py::test_the_prior_and_the_drift_factorise",),
+        (
+            "tests/test_product_process.py"
+            "::test_the_prior_and_the_drift_factorise[T3 x R2]",
+        ),
     ),
     # Terms
     Fault(
@@ -370,7 +373,10 @@ FAULTS = [
         "second = self.manifold.transport(predicted, y0, second)",
         "second = self.manifold.to_tangent(y0, second)",
         "Heun's method projects the second vector, where it should transport it.",
-        ("tests/test_geodesic_odes.py::test_order[S2, Heun]",),
+        (
+            "tests/test_few_steps.py"
+            "::test_one_step_on_the_clock_is_exact_for_a_point[S2, Linear, Heun]",
+        ),
     ),
     Fault(
         "munthe-kaas-derivative",
@@ -378,7 +384,7 @@ FAULTS = [
         "return jax.jvp(log, (z,), (self.term.vf(t, z, args),))[1]",
         "return self.manifold.transport(z, self.y0, self.term.vf(t, z, args))",
         "Munthe-Kaas methods transport vectors, and leave out a Jacobian.",
-        ("tests/test_geodesic_odes.py::test_order[S2, MK Bosh3]",),
+        ("tests/test_geodesic_odes.py::test_order[S2, MK Tsit5]",),
     ),
     Fault(
         "clock-pace",
@@ -408,11 +414,11 @@ FAULTS = [
         ("tests/test_few_steps.py::test_order[normal, multistep]",),
     ),
     Fault(
-        "grid-index",
+        "steps-share-noise",
         "rgen/_solver/_brownian_grid.py",
-        "index = jnp.searchsorted(self.times, (t0 + t1) / 2) - 1",
-        "index = jnp.searchsorted(self.times, (t0 + t1) / 2)",
-        "A step takes the noise of the next one, and the last two share theirs.",
+        "normal = self.increments[index]",
+        "normal = self.increments[0]",
+        "All steps of a path have the noise of the first.",
         ("tests/test_solver.py::test_brownian_grid_increments",),
     ),
     Fault(
@@ -447,7 +453,8 @@ FAULTS = [
         "added = schedule.variance(raised)",
         "Churn adds the variance of the raised level to that which is there.",
         (
-            "tests/test_few_steps.py::test_samples_have_the_distribution_of_the_data[churn]",
+            "tests/test_few_steps.py"
+            "::test_samples_have_the_distribution_of_the_data[churn]",
         ),
     ),
     # Losses
@@ -526,7 +533,8 @@ FAULTS = [
         "log_weights = jnp.where(low, log_weights[index], log_weights)",
         "Particles that were resampled keep their weights.",
         (
-            "tests/test_guidance.py::test_reconstruction_is_biased_and_particles_are_not",
+            "tests/test_guidance.py"
+            "::test_reconstruction_is_biased_and_particles_are_not",
         ),
     ),
     Fault(
@@ -536,7 +544,8 @@ FAULTS = [
         "-manifold.inner(x, push, push) / 2 + manifold.inner(x, push, noise)",
         "The weight of a guided step has the noise with the wrong sign.",
         (
-            "tests/test_guidance.py::test_reconstruction_is_biased_and_particles_are_not",
+            "tests/test_guidance.py"
+            "::test_reconstruction_is_biased_and_particles_are_not",
         ),
     ),
     # Models
@@ -595,7 +604,7 @@ FAULTS = [
         "power = manifold.dim - 1",
         "power = manifold.dim",
         "The windings of a wrapped normal have the Jacobian's power d.",
-        ("tests/test_wrapped_normal.py::test_large_scales_are_uniform",),
+        ("tests/test_wrapped_normal.py::test_every_scale_on_spheres[float64-2]",),
     ),
     Fault(
         "kernel-mixture-weights",
@@ -620,18 +629,30 @@ FAULTS = [
     Fault(
         "checkpoint-in-place",
         "rgen/_checkpoint.py",
-        'with _replacing(path) as file, zipfile.ZipFile(file, "w") as archive:',
-        'with open(path, "wb") as file, zipfile.ZipFile(file, "w") as archive:',
+        """        with tempfile.NamedTemporaryFile(
+            dir=path.parent, prefix=f".{path.name}.", delete=False
+        ) as file:
+            temporary = file.name
+            yield file
+            file.flush()
+            os.fsync(file.fileno())
+        os.replace(temporary, path)
+""",
+        """        with open(path, "wb") as file:
+            yield file
+            file.flush()
+            os.fsync(file.fileno())
+""",
         "A checkpoint is written in place of the one before.",
         ("tests/test_checkpoint.py::test_a_full_disk_leaves_the_file_that_was_there",),
     ),
     Fault(
         "leaking-groups",
         "rgen/datasets/_split.py",
-        "order, cuts = _deal(key, len(names), fractions, what)\n"
-        "    rows = [np.isin(index, part)",
-        "order, cuts = _deal(key, len(index), fractions, what)\n"
-        "    rows = [np.isin(np.arange(len(index)), part)",
+        """    order, cuts = _deal(key, len(names), fractions, what)
+    rows = [np.isin(index, part)""",
+        """    order, cuts = _deal(key, len(index), fractions, what)
+    rows = [np.isin(np.arange(len(index)), part)""",
         "A split by groups deals out rows, and groups are in two parts.",
         ("tests/test_datasets.py::test_group_split",),
     ),
@@ -654,8 +675,8 @@ FAULTS = [
     Fault(
         "biased-mmd",
         "rgen/metrics/_squared_mmd.py",
-        "        values = jnp.where(jnp.eye(len(a), dtype=bool), -jnp.inf, values)\n"
-        "        return values - math.log(len(a) * (len(a) - 1))",
+        """        values = jnp.where(jnp.eye(len(a), dtype=bool), -jnp.inf, values)
+        return values - math.log(len(a) * (len(a) - 1))""",
         "        return values - math.log(len(a) * len(a))",
         "The squared MMD keeps the pairs of a point and itself.",
         ("tests/test_metrics.py::test_the_statistic_is_the_squared_mmd[Torus(2)]",),
@@ -674,7 +695,10 @@ FAULTS = [
         "return jax.nn.logsumexp(each) - jnp.log(self.group.order), total(costs)",
         "return jax.nn.logsumexp(each), total(costs)",
         "A symmetrised density is a sum over the group, where it should be a mean.",
-        ("tests/test_symmetry.py::test_the_density_is_invariant_and_has_the_mass_one",),
+        (
+            "tests/test_symmetry.py"
+            "::test_the_density_is_invariant_and_has_the_mass_one[antipodes]",
+        ),
     ),
     Fault(
         "pull-back",
@@ -682,7 +706,7 @@ FAULTS = [
         "return (self.matrices[index].astype(v.dtype).T @ jnp.ravel(v))",
         "return (self.matrices[index].astype(v.dtype) @ jnp.ravel(v))",
         "A symmetrised field is pushed forward, where it should be pulled back.",
-        ("tests/test_symmetry.py::test_the_average_of_a_field_is_equivariant",),
+        ("tests/test_symmetry.py::test_the_average_of_a_field_is_equivariant[32]",),
     ),
 ]
 

@@ -42,6 +42,12 @@ hypothesis.settings.register_profile(
     max_examples=5,
     suppress_health_check=[hypothesis.HealthCheck.function_scoped_fixture],
 )
+hypothesis.settings.register_profile(
+    "thorough",
+    parent=hypothesis.settings.get_profile("rgen"),
+    derandomize=False,
+    max_examples=1000,
+)
 hypothesis.settings.load_profile("rgen")
 
 

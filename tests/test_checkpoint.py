@@ -148,6 +148,7 @@ def test_of_many_differences_the_first_are_named(tmp_path):
         rgen.load(tmp_path / "tree", list(range(1, 21)))
 
 
+@pytest.mark.slow
 def test_a_description_is_the_same_in_another_process(tmp_path):
     """Nothing in it is an address, or in the order of a hash."""
     path = tmp_path / "run.rgen"

@@ -379,6 +379,7 @@ LONG_PAGES = [
     "sharp_bits.md",
     "how_it_works.md",
     "samplers.md",
+    "evaluation.md",
     "extending.md",
     "coming_from.md",
 ]

@@ -152,6 +152,17 @@ def cut_errors(m, x, u, r):
     return errors, along, slopes
 
 
+@pytest.mark.parametrize("n", [2, 3, 4])
+def test_a_uniform_rotation_from_a_batch_of_one(n):
+    """XLA computed the sign of a determinant anew between two writes to its matrix."""
+    rotations = rgen.SpecialOrthogonal(n)
+    draw = jax.jit(lambda key: jax.vmap(rotations.uniform)(jr.split(key, 1))[0])
+    x = jnp.stack([draw(key) for key in jr.split(jr.key(0), 20)])
+    products = jnp.swapaxes(x, 1, 2) @ x
+    np.testing.assert_allclose(products - jnp.eye(n), 0, atol=1e-5)
+    np.testing.assert_allclose(jnp.linalg.det(x), 1, atol=1e-5)
+
+
 @pytest.mark.slow
 @at_pi
 def test_near_the_cut_locus(name, dtype, eps):

@@ -9,7 +9,6 @@ import jax.random as jr
 import numpy as np
 import pytest
 import scipy.stats
-from helpers import slow
 
 import rgen
 
@@ -212,8 +211,9 @@ ADJOINTS = {
 }
 
 
-@pytest.mark.parametrize("mode", ["reverse", *slow(["forward"])])
-@pytest.mark.parametrize("name", ["S2", *slow(["SO3"])])
+@pytest.mark.slow
+@pytest.mark.parametrize("mode", ADJOINTS)
+@pytest.mark.parametrize("name", ["S2", "SO3"])
 def test_gradients_of_a_density(name, mode):
     """In a point and in parameters, against central differences."""
     adjoint, jacobian = ADJOINTS[mode]
@@ -245,6 +245,7 @@ def test_gradients_of_a_density(name, mode):
     np.testing.assert_allclose(found, differences, rtol=1e-6, atol=1e-7)
 
 
+@pytest.mark.slow
 def test_fixed_steps_of_a_density():
     score = mixture("float32")
     near = lambda c, key: S2.exp(c, 0.2 * S2.tangent_noise(c, key))

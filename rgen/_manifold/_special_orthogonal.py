@@ -105,7 +105,10 @@ class SpecialOrthogonal(AbstractMatrixGroup):
     def _uniform(self, key: Key) -> Point:
         q, r = jnp.linalg.qr(jr.normal(key, self.point_shape))
         q = q * jnp.sign(jnp.diagonal(r))
-        return q.at[:, 0].multiply(jnp.sign(jnp.linalg.det(q)))
+        # Not q.at[:, 0].multiply(...): in a batch of one XLA writes a row of that in
+        # place, and takes the determinant again for the next.
+        first = jnp.arange(self.n) == 0
+        return q * jnp.where(first, jnp.sign(jnp.linalg.det(q)), 1)
 
 
 @jax.custom_jvp
