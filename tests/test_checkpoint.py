@@ -310,16 +310,22 @@ def killed_run(path, steps, kills, seed):
     assert run(path, steps) == 0
 
 
-@pytest.mark.slow
-def test_a_run_that_is_killed_ends_where_it_would_have_ended(tmp_path):
+@pytest.mark.parametrize(
+    "kills",
+    [
+        pytest.param(2, marks=pytest.mark.slow),
+        pytest.param(20, marks=pytest.mark.thorough),
+    ],
+)
+def test_a_run_that_is_killed_ends_where_it_would_have_ended(kills, tmp_path):
     import training_run
 
     for name in ("whole", "killed"):
         (tmp_path / name).mkdir()
     whole, killed = (tmp_path / name / "run.rgen" for name in ("whole", "killed"))
-    assert run(whole, 20) == 0
-    killed_run(killed, 20, kills=2, seed=0)
+    assert run(whole, 40) == 0
+    killed_run(killed, 40, kills, seed=0)
     like = training_run.start()
     ends = [rgen.load(path, like) for path in (whole, killed)]
     assert same_bits(*ends)
-    assert int(ends[0][-1]) == 20 and not same_bits(ends[0], like)
+    assert int(ends[0][-1]) == 40 and not same_bits(ends[0], like)
