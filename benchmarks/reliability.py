@@ -69,7 +69,7 @@ def run(name: str) -> dict:
         report = pathlib.Path(folder) / "report.xml"
         command = [sys.executable, "-m", "pytest", "-q", *campaign.arguments]
         # Of every marker.
-        command += ["-m", "not never", f"--junitxml={report}"]
+        command += ["-m", "", f"--junitxml={report}"]
         start = time.perf_counter()
         done = subprocess.run(command, cwd=ROOT, stdout=sys.stderr)
         seconds = time.perf_counter() - start

@@ -1,5 +1,5 @@
-"""Writes docs/speed.md: `benchmarks/page.md`, filled in from the committed lines,
-`benchmarks/results/*.jsonl`.
+"""Writes docs/speed.md and docs/reliability.md: the templates of `benchmarks/page`,
+filled in from the committed lines, `benchmarks/results/*.jsonl`.
 
     python -m benchmarks.report
 """
@@ -10,7 +10,7 @@ from ._page import fill, table
 from ._versions import ROOT
 
 
-PAGE = ROOT / "docs" / "speed.md"
+DOCS, TEMPLATES = ROOT / "docs", ROOT / "benchmarks" / "page"
 NAMES = {"S2": "$S^2$", "T2": "$T^2$", "T6": "$T^6$", "SO3": "$SO(3)$"}
 DTYPES = "float32", "float64"
 SPHERES = {"Sphere, d ≤ 9": range(1, 10), "Sphere, d from 10 to 511": range(10, 512)}
@@ -54,7 +54,7 @@ def family(manifold: str) -> str:
     return "Torus, d ≤ 100" if name == "Torus" else f"{name}({size})"
 
 
-def values() -> dict[str, str]:
+def speed() -> dict[str, str]:
     walk = lines("solver")[0]
     ratio = dict(ratio="ratio")
     return {
@@ -87,13 +87,34 @@ def values() -> dict[str, str]:
     }  # fmt: skip
 
 
-def page() -> str:
-    return fill(ROOT / "benchmarks" / "page.md", values()) + "\n"
+def reliability() -> dict[str, str]:
+    faults = lines("planted_faults")
+    rows = [[line["what"], f"`{test_of(line)}`"] for line in faults]
+    return {
+        "campaigns": columns(
+            "reliability", what="", cases="cases", examples="examples of each",
+            failures="failures", seconds="s"),
+        "fault_count": str(len(faults)),
+        "faults": table(["fault", "noticed by"], rows),
+    }  # fmt: skip
+
+
+def test_of(line: dict) -> str:
+    return line["by"].partition("::")[2] if line["caught"] else "nothing"
+
+
+PAGES = {"speed": speed, "reliability": reliability}
+
+
+def page(name: str) -> str:
+    return fill(TEMPLATES / f"{name}.md", PAGES[name]()) + "\n"
 
 
 def main() -> None:
-    PAGE.write_text(page(), "utf-8")
-    print(f"written: {PAGE}")
+    for name in PAGES:
+        path = DOCS / f"{name}.md"
+        path.write_text(page(name), "utf-8")
+        print(f"written: {path}")
 
 
 if __name__ == "__main__":

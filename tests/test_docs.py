@@ -298,9 +298,10 @@ def test_the_numbers_of_the_readme_are_on_the_page_of_results():
     assert [number for number in numbers if number not in results] == []
 
 
-def test_the_page_of_speed_is_that_of_the_benchmarks():
-    written = report.PAGE.read_text("utf-8")
-    assert written == report.page(), "run: python -m benchmarks.report"
+@pytest.mark.parametrize("name", report.PAGES)
+def test_the_page_is_that_of_the_benchmarks(name: str):
+    written = (DOCS / f"{name}.md").read_text("utf-8")
+    assert written == report.page(name), "run: python -m benchmarks.report"
 
 
 # Notebooks, whose outputs are those of their last run
