@@ -144,6 +144,4 @@ from ._velocity import (
     FlowVelocity as FlowVelocity,
     flow_map as flow_map,
 )
-
-
-__version__ = "0.2.0"
+from ._version import __version__ as __version__

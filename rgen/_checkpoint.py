@@ -19,6 +19,7 @@ import jax.random as jr
 import numpy as np
 
 from ._typing import typed
+from ._version import __version__
 
 
 PathLike: TypeAlias = str | os.PathLike[str]
@@ -60,7 +61,7 @@ def save(path: PathLike, tree: Any, metadata: Any = None) -> None:
         _check_array(leaf)
     header = {
         "format": _FORMAT,
-        "version": _version(),
+        "version": __version__,
         "metadata": metadata,
         "tree": dict(_describe(tree, "")),
     }
@@ -101,11 +102,11 @@ def load(path: PathLike, like: Any) -> Any:
     path = pathlib.Path(path)
     with _opened(path) as archive:
         header = _header(path, archive)
-        if _minor(header["version"]) != _minor(_version()):
+        if _minor(header["version"]) != _minor(__version__):
             raise ValueError(
                 f"load: {path} is a checkpoint of rgen {header['version']}, and this "
-                f"is {_version()}, where the same arrays may mean something else. Load "
-                "it with that version."
+                f"is {__version__}, where the same arrays may mean something else. "
+                "Load it with that version."
             )
         _compare(path, header["tree"], dict(_describe(like, "")))
         leaves, structure = jax.tree.flatten(like)
@@ -120,12 +121,6 @@ def load_metadata(path: PathLike) -> Any:
     path = pathlib.Path(path)
     with _opened(path) as archive:
         return _header(path, archive)["metadata"]
-
-
-def _version() -> str:
-    from . import __version__
-
-    return __version__
 
 
 def _minor(version: str) -> list[str]:

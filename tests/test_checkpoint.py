@@ -209,12 +209,12 @@ def test_something_else_is_no_checkpoint(tmp_path):
 
 def test_a_checkpoint_of_another_version(tmp_path, monkeypatch):
     path = tmp_path / "score.rgen"
-    monkeypatch.setattr(rgen, "__version__", "0.9.0")
+    monkeypatch.setattr(rgen._checkpoint, "__version__", "0.9.0")
     rgen.save(path, score_field(), metadata=1)
     # Bug fixes change no field.
-    monkeypatch.setattr(rgen, "__version__", "0.9.7")
+    monkeypatch.setattr(rgen._checkpoint, "__version__", "0.9.7")
     rgen.load(path, score_field())
-    monkeypatch.setattr(rgen, "__version__", "0.10.0")
+    monkeypatch.setattr(rgen._checkpoint, "__version__", "0.10.0")
     message = r"of rgen 0\.9\.0, and this is 0\.10\.0.*Load it with that version"
     with pytest.raises(ValueError, match=message):
         rgen.load(path, score_field())

@@ -162,6 +162,6 @@ def losses() -> str:
     rows = []
     for (case, loss), group in groups.items():
         cells = [mean(group, field, 4) for field in ("distance", "median", "two_steps")]
-        rows.append([title(case), loss.capitalize(), *cells, mean(group, "step_ms", 1)])
-    head = ["mean, 1 step", "median, 1 step", "mean, 2 steps", "ms a training step"]
+        rows.append([title(case), loss.capitalize(), *cells])
+    head = ["mean, 1 step", "median, 1 step", "mean, 2 steps"]
     return table(["", "loss", *head], rows)
