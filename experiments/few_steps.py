@@ -180,8 +180,15 @@ def flow_map(alone: bool, case: str, seed: int) -> Trained:
 def train_map(field, loss, sample_batch, key, steps) -> Trained:
     """Distillation is a regression without noise, where Muon gets closer than Adam in
     the same time."""
-    setting = dict(steps=steps, rate=MAP_RATE, optimiser=muon)
-    return train(field, loss, sample_batch, key, **setting)
+    return train(
+        field,
+        loss,
+        sample_batch,
+        key,
+        steps=steps,
+        rate=MAP_RATE,
+        optimiser=muon,
+    )
 
 
 def muon(schedule):

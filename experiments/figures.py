@@ -274,7 +274,8 @@ def _at_pixels(image, backbones):
 def few_steps():
     """The squared MMD of samples against the number of network evaluations."""
     groups = grouped("few_steps", "case", "method", "nfe")
-    cases = [case for case in CURVES if any(key[0] == case for key in groups)]
+    shown = {(c, m) for c, m, _ in groups if m != "ideal"}
+    cases = [case for case in CURVES if any(key[0] == case for key in shown)]
     size = (4.5 * len(cases), 3.8)
     figure, axes = plt.subplots(
         1, len(cases), figsize=size, layout="constrained", squeeze=False
@@ -282,6 +283,8 @@ def few_steps():
     mean = lambda group: np.mean([line["squared_mmd"] for line in group])
     for ax, case in zip(axes[0], cases, strict=True):
         for method, color in zip((*SOLVERS, "map"), [*COLORS, INK], strict=True):
+            if (case, method) not in shown:
+                continue
             counts = sorted(n for c, m, n in groups if (c, m) == (case, method))
             y = [mean(groups[case, method, n]) for n in counts]
             label = SAMPLERS[method]
@@ -296,7 +299,7 @@ def few_steps():
         ax.set_yscale("symlog", linthresh=4 * floor)
         ax.set(xlabel="network evaluations", title=title(case))
     axes[0][0].set_ylabel("squared MMD")
-    axes[0][0].legend(frameon=False)
+    axes[0][0].legend(frameon=False, loc="upper right")
     return figure
 
 

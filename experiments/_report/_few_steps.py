@@ -32,6 +32,10 @@ COMPARED = [
 ]
 SOLVERS = "reverse_sde", "multistep", "geodesic_heun", "munthe_kaas", "churn"
 TITLES = {
+    "volcano": "Volcanoes",
+    "earthquake": "Earthquakes",
+    "flood": "Floods",
+    "fire": "Fires",
     "side_chains": "side chains of lysine, $T^6$",
     **{f"rotations_{k}": f"$SO(3)$, K = {k}" for k in (16, 32, 64)},
     **{f"torus_{d}": f"$T^{{{d}}}$" for d in TORI},
@@ -59,7 +63,7 @@ def few_steps() -> dict[str, str]:
 
 
 def title(case: str) -> str:
-    return TITLES.get(case, case.capitalize() + "s")
+    return TITLES[case]
 
 
 def rejections(group: list[dict]) -> str:
