@@ -7,7 +7,7 @@ import hashlib
 import json
 import os
 import pathlib
-import tempfile
+import uuid
 import zipfile
 from collections.abc import Iterator
 from typing import IO, Any, TypeAlias
@@ -133,25 +133,22 @@ def _minor(version: str) -> list[str]:
 @contextlib.contextmanager
 def _replacing(path: pathlib.Path) -> Iterator[IO[bytes]]:
     """A new file that takes the place of `path` once it is written and on the disk."""
-    temporary = None
+    # Not by `tempfile`, whose files no one else may read.
+    temporary = path.with_name(f".{path.name}.{uuid.uuid4().hex}")
     try:
-        with tempfile.NamedTemporaryFile(
-            dir=path.parent, prefix=f".{path.name}.", delete=False
-        ) as file:
-            temporary = file.name
+        with open(temporary, "xb") as file:
             yield file
             file.flush()
             os.fsync(file.fileno())
         os.replace(temporary, path)
-        temporary = None
         _sync_folder(path.parent)
     except OSError as error:
         raise OSError(
             error.errno, f"save: cannot write ({error.strerror})", str(path)
         ) from error
     finally:
-        if temporary is not None:
-            pathlib.Path(temporary).unlink(missing_ok=True)
+        with contextlib.suppress(OSError):
+            temporary.unlink()
 
 
 def _sync_folder(folder: pathlib.Path) -> None:

@@ -629,10 +629,7 @@ FAULTS = [
     Fault(
         "checkpoint-in-place",
         "rgen/_checkpoint.py",
-        """        with tempfile.NamedTemporaryFile(
-            dir=path.parent, prefix=f".{path.name}.", delete=False
-        ) as file:
-            temporary = file.name
+        """        with open(temporary, "xb") as file:
             yield file
             file.flush()
             os.fsync(file.fileno())

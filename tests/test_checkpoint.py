@@ -65,6 +65,13 @@ def test_a_training_state_comes_back_to_the_bit(tmp_path):
     assert rgen.load_metadata(path) == {"step": 150, "sizes": [8, 2]}
 
 
+def test_a_checkpoint_is_as_readable_as_other_files(tmp_path):
+    (tmp_path / "other").touch()
+    rgen.save(tmp_path / "run", jnp.ones(2))
+    modes = [(tmp_path / name).stat().st_mode for name in ("other", "run")]
+    assert modes[0] == modes[1]
+
+
 def test_a_structure_without_arrays_will_do(tmp_path):
     path = str(tmp_path / "score.rgen")
     saved = jax.tree.map(
