@@ -212,7 +212,7 @@ def test_errors_name_the_hook():
         (lambda: surface.period, "density of a wrapped normal"),
         (
             lambda: rgen.nn.KillingFrame().size(surface),
-            "which rgen.nn.KillingFrame needs",
+            "needed for rgen.nn.KillingFrame",
         ),
     ]:
         with pytest.raises(NotImplementedError, match=message):
