@@ -106,7 +106,9 @@ CASES = {
         if model != "symmetrised" or space.startswith("S2")
     },
 }
-del CASES["symmetrised on S2 x SO3"]
+# Antipodes of a product are none of ours, and a Gibbs distribution has a density but
+# for a factor.
+del CASES["symmetrised on S2 x SO3"], CASES["Gibbs"]
 SLOW = "score model on S2", "flow on T2", "flow map on SO3", "Kent", "KernelMixture"
 
 
