@@ -50,8 +50,9 @@ def trained(truth):
 
         def loss(score):
             weight = rgen.losses.variance_weight
-            one = functools.partial(rgen.losses.denoising, score, PROCESS)
-            one = functools.partial(one, weight=weight)
+            one = functools.partial(
+                rgen.losses.denoising, score, PROCESS, weight=weight
+            )
             return jnp.mean(jax.vmap(one)(x0, t, jr.split(key, BATCH)))
 
         updates, state = optim.update(eqx.filter_grad(loss)(score), state)

@@ -23,18 +23,20 @@ import rgen
 from ._losses import batch_loss
 from ._results import machine
 from ._runner import SEED, Experiment, Option, run
-from .few_steps import BATCH, CASES, data_of, teacher, train_map, two_times
+from .few_steps import (
+    BATCH,
+    CASES,
+    data_of,
+    distillation_loss,
+    teacher,
+    train_map,
+    two_times,
+)
 
 
 STEPS, POINTS = 6000, 2048
 # A solver of order two, at rounding on the scale of what is compared.
 FLOW = rgen.FewSteps(64)
-
-
-def lagrangian(process, velocity, field, x0, key):
-    time_key, key = jr.split(key)
-    one = functools.partial(rgen.losses.lagrangian, field, velocity, process)
-    return batch_loss(one, key, x0, *two_times(time_key, len(x0)))
 
 
 def diagonal(process, velocity, field, x0, key):
@@ -60,7 +62,11 @@ def semigroup(process, velocity, field, x0, key):
     return loss + diagonal(process, velocity, field, x0, diagonal_key)
 
 
-LOSSES = {"lagrangian": lagrangian, "eulerian": eulerian, "semigroup": semigroup}
+LOSSES = {
+    "lagrangian": distillation_loss,
+    "eulerian": eulerian,
+    "semigroup": semigroup,
+}
 
 
 def line(case, loss, seed):

@@ -6,11 +6,10 @@ import jax
 import jax.numpy as jnp
 from jaxtyping import Array
 
-from .._check import check_points
 from .._manifold import AbstractManifold
 from .._numerics import safe_sqrt
-from .._sharding import replicated
 from .._typing import Scalar, typed
+from ._two_samples import two_samples
 
 
 @typed
@@ -39,13 +38,7 @@ def frechet_distance(manifold: AbstractManifold, x: Any, y: Any) -> Scalar:
     **Raises:** a `ValueError` where there are too few points, and those of
     [`rgen.check_points`][].
     """
-    x = replicated(check_points(manifold, x))
-    y = replicated(check_points(manifold, y, "y"))
-    if min(len(x), len(y)) < 2:
-        raise ValueError(
-            "frechet_distance: expected `x` and `y` to hold two points or more, got "
-            f"{len(x)} and {len(y)}."
-        )
+    x, y = two_samples("frechet_distance", manifold, x, y)
     return _frechet_distance(manifold, x, y)
 
 

@@ -10,13 +10,12 @@ import numpy as np
 from jax.core import Tracer
 from jaxtyping import Array
 
-from .._check import check_points
 from .._kernel import heat_kernel
 from .._kernel._base import positive_variance
 from .._manifold import AbstractManifold
-from .._sharding import replicated
 from .._typing import Floating, Key, Scalar, typed
 from ._pairwise import pairwise_within
+from ._two_samples import two_samples
 
 
 # Partitions whose statistics are computed at a time.
@@ -95,13 +94,7 @@ def permutation_test(
     are too few points or `permutations` is less than 1, those of
     [`rgen.check_points`][], and a `NotImplementedError` where no heat kernel is known.
     """
-    x = replicated(check_points(manifold, x))
-    y = replicated(check_points(manifold, y, "y"))
-    if min(len(x), len(y)) < 2:
-        raise ValueError(
-            "permutation_test: expected `x` and `y` to hold two points or more, got "
-            f"{len(x)} and {len(y)}."
-        )
+    x, y = two_samples("permutation_test", manifold, x, y)
     permutations = operator.index(permutations)
     if permutations < 1:
         raise ValueError(

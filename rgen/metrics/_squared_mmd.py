@@ -5,13 +5,12 @@ import equinox as eqx
 import jax.numpy as jnp
 from jaxtyping import Array
 
-from .._check import check_points
 from .._kernel import heat_kernel
 from .._kernel._base import positive_variance
 from .._manifold import AbstractManifold
-from .._sharding import replicated
 from .._typing import Scalar, typed
 from ._pairwise import pairwise
+from ._two_samples import two_samples
 
 
 @typed
@@ -48,13 +47,7 @@ def squared_mmd(
     those of [`rgen.check_points`][], and a `NotImplementedError` where no heat kernel
     is known.
     """
-    x = replicated(check_points(manifold, x))
-    y = replicated(check_points(manifold, y, "y"))
-    if min(len(x), len(y)) < 2:
-        raise ValueError(
-            "squared_mmd: expected `x` and `y` to hold two points or more, got "
-            f"{len(x)} and {len(y)}."
-        )
+    x, y = two_samples("squared_mmd", manifold, x, y)
     v = positive_variance("squared_mmd", jnp.asarray(v, x.dtype))
     return _squared_mmd(manifold, x, y, v)
 
