@@ -22,6 +22,8 @@ from ._typing import Floating, Key, typed
 
 # Points that are computed at a time: what bounds the memory.
 _CHUNK = 4096
+# Numbers of float32 in the widest vector of a CPU.
+_LANES = 16
 
 
 @typed
@@ -36,10 +38,10 @@ def sample(
 ) -> Floating[Array, "n ..."]:
     """Samples `n` points from a distribution, or a model.
 
-    Each point has a key of its own: which points come out does not depend on the size
-    of the chunks, but for rounding. Compiled once for each size of a chunk and each
-    structure of the distribution: other parameters of the same shapes do not trace
-    again.
+    Each point has a key of its own, the same for every `n`: on a CPU the points are the
+    same to the bit whatever the size of the chunks. Compiled once for each size of a
+    chunk and each structure of the distribution: other parameters of the same shapes do
+    not trace again.
 
     **Arguments:**
 
@@ -184,7 +186,19 @@ def _of_shape(
 
 @eqx.filter_jit
 def _chunk(f: Callable, distribution: AbstractDistribution, rows: Any) -> Any:
-    return jax.vmap(lambda row: f(distribution, *row))(rows)
+    n = len(rows[0])
+    values = jax.vmap(lambda row: f(distribution, *row))(_in_whole_vectors(rows, n))
+    return jax.tree.map(lambda a: a[:n], values)
+
+
+def _in_whole_vectors(rows: Any, n: int) -> Any:
+    """The rows, and the last of them again up to a multiple of `_LANES`. The rest of a
+    loop over vectors rounds in another way, so that a point would depend on the number
+    of those beside it."""
+    if n % _LANES == 0:
+        return rows
+    index = np.minimum(np.arange(n + -n % _LANES), n - 1)
+    return jax.tree.map(lambda a: a[index], rows)
 
 
 def _in_chunks(
@@ -225,11 +239,13 @@ def _warn(
         return
     first = broken[0]
     unfinished = int(np.sum(~np.asarray(cost.finished)))
+    stopped_at = np.asarray(cost.stopped_at)[first]
+    time = "" if np.isnan(stopped_at) else f", which stopped at time {stopped_at:.4g}"
     warn(
         f"{where}: {len(broken)} of {len(values)} {what} of the "
-        f"{type(distribution).__name__} are NaN, the first of them row {first}; the "
-        f"other rows are right. {unfinished} did not finish: the solver took all its "
-        "`max_steps`, or a Moser flow has negative mass there. If more steps or longer "
-        "training don't mend it, look for NaN in the field.",
+        f"{type(distribution).__name__} are NaN, the first of them row {first}"
+        f"{time}; the other rows are right. {unfinished} did not finish: the solver "
+        "took all its `max_steps`, or a Moser flow has negative mass there. If more "
+        "steps or longer training don't mend it, look for NaN in the field.",
         RuntimeWarning,
     )

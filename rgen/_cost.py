@@ -1,6 +1,8 @@
 import equinox as eqx
 import jax.numpy as jnp
-from jaxtyping import Array, Bool, Int
+from jaxtyping import Array, Bool, Float, Int
+
+from ._typing import typed
 
 
 class Cost(eqx.Module):
@@ -19,11 +21,30 @@ class Cost(eqx.Module):
     finished: Bool[Array, "..."]
     """Whether the solver finished. Where it did not, the result is NaN."""
 
+    stopped_at: Float[Array, "..."]
+    """The time at which a solver of adaptive steps gave up, after the last of its
+    `max_steps`; NaN where none did."""
+
+    @typed
+    def __init__(
+        self,
+        evaluations: Int[Array, "..."],
+        steps: Int[Array, "..."],
+        finished: Bool[Array, "..."],
+        stopped_at: Float[Array, "..."] | None = None,
+    ):
+        self.evaluations = evaluations
+        self.steps = steps
+        self.finished = finished
+        none = jnp.full(jnp.shape(finished), jnp.nan)
+        self.stopped_at = none if stopped_at is None else stopped_at
+
     def __add__(self, other: "Cost") -> "Cost":
         return Cost(
             self.evaluations + other.evaluations,
             self.steps + other.steps,
             self.finished & other.finished,
+            jnp.fmin(self.stopped_at, other.stopped_at),
         )
 
 
@@ -39,4 +60,5 @@ def total(costs: Cost) -> Cost:
         jnp.sum(costs.evaluations, axis=0),
         jnp.sum(costs.steps, axis=0),
         jnp.all(costs.finished, axis=0),
+        jnp.nanmin(costs.stopped_at, axis=0),
     )

@@ -36,8 +36,7 @@ def test_samples_do_not_depend_on_the_chunks(distribution):
     assert whole.shape == (10, 3)
     for chunk_size in (3, 5):
         parts = rgen.sample(distribution, jr.key(0), 10, chunk_size=chunk_size)
-        # Another order of the same sums.
-        np.testing.assert_allclose(parts, whole, atol=1e-6)
+        np.testing.assert_array_equal(parts, whole)
 
 
 def test_densities_do_not_depend_on_the_chunks():
@@ -45,7 +44,7 @@ def test_densities_do_not_depend_on_the_chunks():
     x = rgen.sample(UNIFORM, jr.key(1), 10)
     whole = rgen.log_prob(normal, x)
     assert whole.shape == (10,) and jnp.ptp(whole) > 1
-    np.testing.assert_allclose(rgen.log_prob(normal, x, chunk_size=4), whole, rtol=1e-5)
+    np.testing.assert_array_equal(rgen.log_prob(normal, x, chunk_size=4), whole)
 
 
 def test_progress_is_shown_over_the_chunks():
@@ -92,7 +91,7 @@ def test_a_field_that_is_nan_somewhere():
     assert 8 < broken.sum() < 24
     assert (np.asarray(x)[~broken, 2] > -0.2).all()
     points = jnp.array([[0.0, 0.6, 0.8], [0.0, 0.6, -0.8], [0.6, 0.0, 0.8]])
-    with pytest.warns(RuntimeWarning, match="1 of 3 densities .* row 1; .* 1 did not"):
+    with pytest.warns(RuntimeWarning, match="1 of 3 densities .* row 1, .* 1 did not"):
         log_p = rgen.log_prob(model, points)
     assert np.isnan(log_p[1])
     np.testing.assert_allclose(log_p[::2], -S2.log_volume, rtol=1e-5)
@@ -109,6 +108,30 @@ def test_a_solver_that_runs_out_of_steps():
     # What the message says to do.
     log_p = rgen.log_prob(rgen.Flow(UNIFORM, field), x)
     assert np.isfinite(log_p).all()
+
+
+def test_the_time_at_which_a_field_becomes_nan_is_named():
+    up = jnp.array([0.0, 0.0, 1.0])
+    field = lambda x, t: S2.to_tangent(x, jnp.where(t > 0.25, jnp.nan, up))
+    process = rgen.Brownian(S2)
+    flow = rgen.Flow(UNIFORM, field)
+    with pytest.warns(RuntimeWarning, match=r"row 0, which stopped at time 0\.25;"):
+        x, cost = rgen.sample_and_cost(flow, jr.key(0), 3)
+    assert np.isnan(x).all()
+    # A rejected step is five times as short as the one before it, down to a rounding.
+    np.testing.assert_allclose(cost.stopped_at, 0.25, rtol=1e-6)
+    with pytest.raises(ValueError, match=r"stopped at time 0\.25: the solver took all"):
+        flow.sample(jr.key(0))
+    # Samples of a score run from t1 to t0.
+    model = rgen.ScoreModel(lambda x, t: field(x, 1 - t), process)
+    model = eqx.tree_at(lambda m: m.sampler, model, rgen.ProbabilityFlow())
+    cost = eqx.filter_jit(model.sample_and_cost)(jr.key(0))[1]
+    np.testing.assert_allclose(cost.stopped_at, 0.75, rtol=1e-6)
+    # Both parts of a sum count, and either may be the one that stopped.
+    finished = rgen.sample_and_cost(UNIFORM, jr.key(0), 3)[1]
+    assert np.isnan(finished.stopped_at).all()
+    for both in (cost + jax.tree.map(lambda a: a[0], finished), cost + cost):
+        np.testing.assert_allclose(both.stopped_at, 0.75, rtol=1e-6)
 
 
 # Costs

@@ -2,20 +2,34 @@ import abc
 from typing import final
 
 import jax.numpy as jnp
+from jax.core import Tracer
+from jaxtyping import Array
 
 from .._cost import Cost
 from .._distribution import AbstractDistribution
 from .._distribution._base import on_manifold
 from .._errors import require
-from .._typing import Key, Point, Scalar, typed
+from .._typing import BoolScalar, Floating, Key, Point, Scalar, typed
 
 
-UNFINISHED = (
-    "the solver took all its `max_steps` (give it more), or a Moser flow has negative "
-    "mass there (train it for longer or with a larger `penalty`; `ratio` says where "
-    "its density is positive), or a flow map could not be inverted (train it at times "
-    "in both orders), or the field is NaN"
+_UNFINISHED = (
+    "the solver took all its `max_steps` (give it more; `stopped_at` of its `Cost` is "
+    "the time that it reached), or a Moser flow has negative mass there (train it for "
+    "longer or with a larger `penalty`; `ratio` says where its density is positive), "
+    "or a flow map could not be inverted (train it at times in both orders), or the "
+    "field is NaN"
 )
+
+
+def require_finished(
+    cost: Cost, value: Floating[Array, "..."], ok: BoolScalar | bool = False
+) -> Floating[Array, "..."]:
+    """`value`, or an error where the solver did not finish and it is not `ok`."""
+    what = _UNFINISHED
+    stopped_at = cost.stopped_at
+    if not isinstance(stopped_at, Tracer) and not jnp.isnan(stopped_at):
+        what = f"the solver stopped at time {stopped_at:.4g}: {what}"
+    return require(cost.finished | ok, value, what)
 
 
 class AbstractModel(AbstractDistribution):
@@ -32,14 +46,14 @@ class AbstractModel(AbstractDistribution):
         one. A point off the manifold is an error, and so is a solver that does not
         finish; [`rgen.log_prob`][] keeps the other points of a batch."""
         log_prob, cost = self.log_prob_and_cost(on_manifold(self.manifold, x), key)
-        return require(cost.finished | jnp.any(jnp.isnan(x)), log_prob, UNFINISHED)
+        return require_finished(cost, log_prob, ok=jnp.any(jnp.isnan(x)))
 
     @final
     @typed
     def sample(self, key: Key) -> Point:
         r"""A sample of $p$. A solver that does not finish is an error."""
         x, cost = self.sample_and_cost(key)
-        return require(cost.finished, x, UNFINISHED)
+        return require_finished(cost, x)
 
     @abc.abstractmethod
     def log_prob_and_cost(

@@ -8,13 +8,12 @@ import jax.random as jr
 from .._cost import Cost
 from .._distribution import AbstractDistribution
 from .._divergence import AbstractDivergence, ExactDivergence
-from .._errors import require
 from .._given import Given
 from .._manifold import AbstractManifold
 from .._solver._solve import solve
 from .._term import ScoreFunction, density_term, evaluate_field, flow_term
 from .._typing import Key, Point, Scalar, Tangent, typed
-from ._base import UNFINISHED, AbstractModel
+from ._base import AbstractModel, require_finished
 
 
 class Flow(AbstractModel):
@@ -107,7 +106,7 @@ class Flow(AbstractModel):
         start, log_prob = self.base.sample_and_log_prob(base_key)
         (end, change), cost = self._carry(start, 0.0, 1.0, divergence_key)
         found = end, log_prob - change
-        x, log_prob = (require(cost.finished, each, UNFINISHED) for each in found)
+        x, log_prob = (require_finished(cost, each) for each in found)
         return x, log_prob
 
     @property

@@ -5,14 +5,14 @@ import jax.random as jr
 
 from .._cost import Cost
 from .._divergence import AbstractDivergence, ExactDivergence
-from .._errors import require, warn
+from .._errors import warn
 from .._given import Given
 from .._manifold import AbstractManifold
 from .._process import AbstractProcess
 from .._sampler import AbstractSampler, ProbabilityFlow, ReverseSDE
 from .._term import ScoreFunction
 from .._typing import Key, Point, Scalar, typed
-from ._base import UNFINISHED, AbstractModel
+from ._base import AbstractModel, require_finished
 
 
 class ScoreModel(AbstractModel):
@@ -97,7 +97,7 @@ class ScoreModel(AbstractModel):
             self.score, self.process, start, self.divergence, divergence_key
         )
         found = x, log_prob + change
-        x, log_prob = (require(cost.finished, each, UNFINISHED) for each in found)
+        x, log_prob = (require_finished(cost, each) for each in found)
         return x, log_prob
 
     @typed

@@ -41,10 +41,12 @@ def solve(
         max_steps=max_steps,
         throw=False,
     )
+    assert solution.ts is not None
     finished = solution.result == diffrax.RESULTS.successful
     end = jax.tree.map(lambda leaf: jnp.where(finished, leaf[0], jnp.nan), solution.ys)
     steps = solution.stats["num_steps"]
-    return end, Cost(evaluations(solver, steps), steps, finished)
+    stopped_at = jnp.where(finished, jnp.nan, solution.ts[-1])
+    return end, Cost(evaluations(solver, steps), steps, finished, stopped_at)
 
 
 def _directed(
