@@ -47,8 +47,9 @@ def save(path: PathLike, tree: Any, metadata: Any = None) -> None:
     **Arguments:**
 
     - `path`: the file. Its folder has to exist.
-    - `tree`: the pytree. Arrays that several processes share have to be gathered
-        first, or saved by [Orbax](https://orbax.readthedocs.io).
+    - `tree`: the pytree. Of several processes one saves what all of them have, such
+        as replicated parameters; arrays that are sharded over processes have to be
+        gathered first, or saved by [Orbax](https://orbax.readthedocs.io).
     - `metadata`: anything that JSON can hold, such as a step and the arguments of a
         model, for [`rgen.load_metadata`][].
 
@@ -200,6 +201,9 @@ def _damaged(path: pathlib.Path, what: str) -> ValueError:
 
 
 def _write(file: Any, x: Any) -> None:
+    if isinstance(x, jax.Array) and not x.is_fully_addressable:
+        # What all processes have, by the copy of this one.
+        x = x.addressable_data(0)
     if _is_key(x):
         x = jr.key_data(x)
     if _is_array(x):
@@ -234,7 +238,7 @@ def _implementation(key: Any) -> str:
 
 
 def _check_array(x: Any) -> None:
-    if isinstance(x, jax.Array) and not x.is_fully_addressable:
+    if isinstance(x, jax.Array) and not _readable(x):
         raise ValueError(
             "save: expected arrays that this process can read, got one that is sharded "
             f"over several, {x.aval}. Gather it by jax.experimental.multihost_utils."
@@ -248,6 +252,10 @@ def _check_array(x: Any) -> None:
             f"save: expected numbers of a dtype of NumPy, or bfloat16, got {x.dtype}. "
             "Save x.astype(jnp.bfloat16)."
         )
+
+
+def _readable(x: jax.Array) -> bool:
+    return x.is_fully_addressable or x.is_fully_replicated
 
 
 # What else is in a tree

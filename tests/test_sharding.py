@@ -1,11 +1,19 @@
 """Samples inside of `jax.shard_map`, and batches that are sharded over explicit axes:
-on two devices, in a process of their own."""
+on two devices, in a process of their own. Trainings over eight devices, and over two
+processes."""
 
 import os
+import pathlib
+import socket
 import subprocess
 import sys
 
+import equinox as eqx
+import jax
+import numpy as np
 import pytest
+
+import rgen
 
 
 _PREAMBLE = """
@@ -134,3 +142,55 @@ def test_on_two_devices(script):
     run = [sys.executable, "-c", _PREAMBLE + script]
     result = subprocess.run(run, env=env, capture_output=True, text=True)
     assert result.returncode == 0, result.stderr[-3000:]
+
+
+# Trainings over many devices
+
+
+def shared_training(file, devices=1, processes=1):
+    import shared_training
+
+    script = shared_training.__file__
+    env = os.environ | {
+        "XLA_FLAGS": f"--xla_force_host_platform_device_count={devices}",
+        "JAX_PLATFORMS": "cpu",
+        "PYTHONPATH": str(pathlib.Path(script).parent.parent),
+    }
+    run = [sys.executable, script, str(file)]
+    runs = [run]
+    if processes > 1:
+        address = f"127.0.0.1:{free_port()}"
+        runs = [[*run, address, str(processes), str(i)] for i in range(processes)]
+    pipe = subprocess.PIPE
+    started = [subprocess.Popen(run, env=env, stderr=pipe, text=True) for run in runs]
+    errors = [each.communicate()[1] for each in started]
+    assert not any(each.returncode for each in started), errors
+    return rgen.load(file, shared_training.like())
+
+
+def free_port():
+    with socket.socket() as server:
+        server.bind(("127.0.0.1", 0))
+        return server.getsockname()[1]
+
+
+@pytest.mark.slow
+def test_trainings_over_eight_devices_and_two_processes(tmp_path):
+    one = shared_training(tmp_path / "one")
+    losses = np.asarray(one[1])
+    assert losses[-5:].mean() < 0.7 * losses[:5].mean()
+    for name, kwargs in {
+        "devices": dict(devices=8),
+        "processes": dict(devices=2, processes=2),
+    }.items():
+        score, losses, found = shared_training(tmp_path / name, **kwargs)
+        # The gradient is a sum in another order, thirty times. Adam divides it by its
+        # size: a step of 0.01 differs by the relative error of a gradient, 1e-6, and by
+        # more where the gradient is nearly nothing.
+        np.testing.assert_allclose(losses, one[1], rtol=1e-5)
+        jax.tree.map(
+            lambda a, b: np.testing.assert_allclose(a, b, atol=1e-5),
+            *(eqx.filter(each, eqx.is_array) for each in (score, one[0])),
+        )
+        # One model, and points that do not wait for one another.
+        jax.tree.map(np.testing.assert_array_equal, found, one[2])
