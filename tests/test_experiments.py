@@ -1025,8 +1025,9 @@ def test_whole_chains_are_in_one_part(few_histidines):
 
 @pytest.fixture
 def few_trained_steps(monkeypatch):
-    sizes = dict(TEACHER_STEPS=4, MAP_STEPS=4, BATCH=8, PERMUTATIONS=19)
-    for name, value in (sizes | dict(TEST=16, TORUS_TEST=16, DENSITIES=20)).items():
+    sizes = dict(TEACHER_STEPS=4, MAP_STEPS=4, BATCH=8, PERMUTATIONS=19, DRAWS=2)
+    sizes |= dict(ROTATIONS_TEACHER_STEPS=4, TEST=16, TORUS_TEST=16, DENSITIES=20)
+    for name, value in sizes.items():
         monkeypatch.setattr(few_steps, name, value)
     monkeypatch.setattr(map_losses, "STEPS", 4)
     monkeypatch.setattr(map_losses, "POINTS", 8)
@@ -1050,13 +1051,16 @@ def few_trained_steps(monkeypatch):
     ],
 )
 def test_a_cell_of_the_few_steps_is_one_command(method, case, tmp_path, monkeypatch):
-    own = few_steps.METHODS[method]._replace(evaluations=(4, 2), further=())
+    own = few_steps.METHODS[method]._replace(
+        evaluations=(4, 2), further=(), drawn_again=(2,)
+    )
     monkeypatch.setitem(few_steps.METHODS, method, own)
     arguments = f"--method {method} --case {case}"
     lines = lines_of(tmp_path / "lines.jsonl", few_steps.EXPERIMENT, arguments)
     assert [(line["nfe"], line["evaluations"]) for line in lines] == [(2, 2), (4, 4)]
     assert all(0.05 <= line["p_value"] <= 1 for line in lines)
     assert ("log_density" in lines[0]) == (case != "side_chains")
+    assert lines[0]["rejected"] in (0, 0.5, 1) and "rejected" not in lines[1]
 
 
 def test_solvers_are_compared_over_whole_curves_in_some_cases():

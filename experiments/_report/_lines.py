@@ -81,6 +81,11 @@ def side_chains_default(line: dict) -> dict:
     return {"min_variance": least, "setting": setting, "points": points}
 
 
+def few_steps_default(line: dict) -> dict:
+    steps = few_steps.CASES[line["case"]]().teacher_steps
+    return {"teacher_steps": steps, "map_steps": few_steps.MAP_STEPS}
+
+
 FILES = {
     "earth": File(
         earth.EXPERIMENT,
@@ -101,10 +106,7 @@ FILES = {
     "few_steps": File(
         few_steps.EXPERIMENT,
         SAMPLES,
-        lambda _: {
-            "teacher_steps": few_steps.TEACHER_STEPS,
-            "map_steps": few_steps.MAP_STEPS,
-        },
+        few_steps_default,
     ),
     "map_losses": File(
         map_losses.EXPERIMENT,
