@@ -13,8 +13,8 @@
 #
 # The training step is a pure function, so JAX can run it unchanged on several devices.
 # Shard the batch over them, and the compiler does the rest. This notebook trains on
-# four simulated devices, compares the losses with those of one device, and stops and
-# resumes a run without losing a bit.
+# four simulated devices, compares the losses with those of one device, stops and
+# resumes a run without losing a bit, and finds the step at which a loss diverges.
 #
 # Needs the extra `notebooks`: `pip install '.[notebooks]'` in a clone.
 
@@ -70,11 +70,17 @@ def batch_loss(score, x0, key):
     return jnp.mean(jax.vmap(one)(x0, t, jr.split(noise_key, len(x0))))
 
 
-@eqx.filter_jit
-def step(score, state, x0, key):
-    loss, grads = eqx.filter_value_and_grad(batch_loss)(score, x0, key)
-    updates, state = optim.update(grads, state)
-    return eqx.apply_updates(score, updates), state, loss
+def make_step(optim):
+    @eqx.filter_jit
+    def step(score, state, x0, key):
+        loss, grads = eqx.filter_value_and_grad(batch_loss)(score, x0, key)
+        updates, state = optim.update(grads, state)
+        return eqx.apply_updates(score, updates), state, loss
+
+    return step
+
+
+step = make_step(optim)
 
 
 # %% [markdown]
@@ -175,8 +181,53 @@ equal = all(np.array_equal(a, b) for a, b in leaves if eqx.is_array(a))
 print(f"resumed after {done} steps; the same to the last bit: {equal}")
 
 # %% [markdown]
+# ## A loss that diverges
+#
+# A score of zero has the loss 2, the dimension of the sphere, and a healthy run stays
+# below. Look at a block of losses at once, since waiting for each of them leaves the
+# devices idle. If all are right, save the end of the block. Otherwise the first that is
+# not names the step, and the file has the last good parameters. Here the learning rate
+# is a hundred times too large from step 120 on.
+
+
+# %%
+def guarded(step, score, state, keys, file, limit=4.0, block=50):
+    losses = []
+    for i, key in enumerate(tqdm(keys, desc="guarded"), start=1):
+        batch_key, loss_key = jr.split(key)
+        x0 = rgen.datasets.minibatch(batch_key, data, batch)
+        score, state, loss = step(score, state, x0, loss_key)
+        losses.append(loss)
+        if i % block == 0:
+            # NaN is not below the limit either.
+            wrong = ~(np.array(losses[-block:]) < limit)
+            if wrong.any():
+                k = i - block + int(wrong.argmax())
+                raise FloatingPointError(f"the loss of step {k} is {losses[k]:.3g}")
+            rgen.save(file, (score, state, jnp.array(i)))
+    return score, state
+
+
+rate = optax.join_schedules(
+    [optax.constant_schedule(3e-3), optax.constant_schedule(0.3)], [120]
+)
+steep = optax.adam(rate)
+score = make_score()
+state = steep.init(eqx.filter(score, eqx.is_inexact_array))
+try:
+    guarded(make_step(steep), score, state, keys[:300], file)
+except FloatingPointError as error:
+    print(error)
+score, state, done = rgen.load(file, (score, state, jnp.array(0)))
+x0 = rgen.datasets.minibatch(jr.key(2), data, batch)
+print(f"the parameters after {done} steps have the loss", end=" ")
+print(f"{batch_loss(score, x0, jr.key(5)):.3f}")
+
+# %% [markdown]
 # ## What to change first
 #
+# - **One bad batch.** `optax.apply_if_finite(optim, 5)` leaves out up to five updates
+#   in a row that are not finite.
 # - **Real devices.** Remove the line with `jax_num_cpu_devices`, and make a mesh of
 #   `len(jax.devices())`.
 # - **The batch.** With more devices use a larger batch; its size must be a multiple of

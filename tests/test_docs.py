@@ -381,6 +381,7 @@ LONG_PAGES = [
     "how_it_works.md",
     "samplers.md",
     "evaluation.md",
+    "scaling.md",
     "extending.md",
     "coming_from.md",
 ]
