@@ -97,8 +97,11 @@ def closures() -> Callable[[int], None]:
     return call
 
 
-RUNS = {"training": (training, 200_000), "serving": (serving, 36_000),
-        "closures": (closures, 30)}  # fmt: skip
+RUNS = {
+    "training": (training, 200_000, "steps of training"),
+    "serving": (serving, 36_000, "requests for samples, each of other weights"),
+    "closures": (closures, 30, "models of functions that are made anew"),
+}
 
 
 def megabytes() -> float:
@@ -116,7 +119,8 @@ def once(name: str, calls: int) -> dict:
         call(i)
     after = megabytes()
     grown = round(after - before, 1)
-    return dict(benchmark="long_runs", run=name, calls=calls, megabytes=before,
+    what = f"{calls:,} {RUNS[name][2]}"
+    return dict(benchmark="long_runs", run=name, what=what, megabytes=before,
                 megabytes_after=after, grown=grown)  # fmt: skip
 
 

@@ -57,8 +57,17 @@ CAMPAIGNS = {
     "bad_input": Campaign(
         "input that makes no sense", ("tests/test_bad_input.py", "tests/test_typing.py")
     ),
+    "downloads": Campaign(
+        "downloads that are changed, missing or cut short",
+        ("tests/test_datasets.py", "-k", "download or breaks"),
+    ),
     "devices": Campaign(
-        "batches that are sharded over simulated devices", ("tests/test_sharding.py",)
+        "batches that are sharded over simulated devices, and over two processes",
+        ("tests/test_sharding.py",),
+    ),
+    "same_answer": Campaign(
+        "the same bits whole, in chunks and sharded, and a stored answer",
+        ("tests/test_same_answer.py",),
     ),
 }  # fmt: skip
 

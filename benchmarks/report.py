@@ -96,6 +96,13 @@ def reliability() -> dict[str, str]:
             failures="failures", seconds="s"),
         "fault_count": str(len(faults)),
         "faults": table(["fault", "noticed by"], rows),
+        "environments": columns(
+            "environments", versions="", python="Python", jax="JAX",
+            equinox="Equinox", diffrax="Diffrax", numpy="NumPy", tests="tests",
+            failures="failures"),
+        "long_runs": columns(
+            "long_runs", what="", megabytes="MB after a tenth",
+            megabytes_after="MB at the end", grown="more, MB"),
     }  # fmt: skip
 
 

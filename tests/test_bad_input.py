@@ -56,6 +56,23 @@ def test_bad_data(name):
         rgen.check_points(S2, x)
 
 
+@pytest.mark.parametrize("value", [math.nan, math.inf, 1.1], ids=["NaN", "inf", "off"])
+def test_a_bad_row_is_named(value):
+    x = np.tile(np.asarray(POLE), (5000, 1))
+    x[3417, 2] *= value
+    model = rgen.ScoreModel(zero, PROCESS)
+    kernel = rgen.VonMisesFisherKernel(S2)
+    for call in (
+        lambda: rgen.check_points(S2, x),
+        lambda: rgen.log_prob(model, x),
+        lambda: rgen.fit_kernel_mixture(kernel, x, x[:10], 1e-2),
+        lambda: rgen.metrics.squared_mmd(S2, x[:10], x, 0.1),
+        lambda: rgen.datasets.cell_split(KEY, x, 20.0),
+    ):
+        with pytest.raises(ValueError, match=r"1 of 5000 rows .* row 3417: "):
+            call()
+
+
 def test_check_takes_numpy_and_good_points():
     x = np.array([[0.0, 0.6, 0.8], [1.0, 0.0, 0.0]], np.float32)
     assert isinstance(rgen.check_points(S2, x), jax.Array)

@@ -295,10 +295,25 @@ def test_download(server):
     np.testing.assert_allclose(_earth._load(*_FILE), expected, atol=1e-7)
 
 
-def test_download_altered(server):
-    (server / "fake.csv").write_bytes(_TEXT + b"1,1\n")
+@pytest.mark.parametrize("served", [_TEXT + b"1,1\n", _TEXT[:-4], b""])
+def test_download_altered(served, server, tmp_path):
+    (server / "fake.csv").write_bytes(served)
     with pytest.raises(FileNotFoundError, match=r"could not download fake\.csv.*hash"):
         _earth._load(*_FILE)
+    assert not [path for path in (tmp_path / "cache").rglob("*") if path.is_file()]
+
+
+def test_a_connection_that_breaks(server, tmp_path, monkeypatch):
+    def half(self, source, outputfile):
+        outputfile.write(source.read()[:10])
+
+    with monkeypatch.context() as context:
+        context.setattr(http.server.SimpleHTTPRequestHandler, "copyfile", half)
+        with pytest.raises(FileNotFoundError, match=r"could not download fake\.csv"):
+            _earth._load(*_FILE)
+    assert not [path for path in (tmp_path / "cache").rglob("*") if path.is_file()]
+    # Once it holds, the file is there.
+    assert len(_earth._load(*_FILE)) == 2
 
 
 def test_download_missing(server):

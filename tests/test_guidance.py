@@ -192,6 +192,7 @@ def test_too_few_particles_are_a_warning(log_likelihood):
         rgen.TwistedSampler(8, 10)(score, PLANE, log_likelihood, jr.key(0))
 
 
+@pytest.mark.filterwarnings("ignore:TwistedSampler. the effective sample size")
 def test_the_width_of_a_narrow_likelihood_keeps_the_particles():
     # The advice of the warning. Without the width, few of 256 are left on the way.
     score = normal_score(PLANE)
