@@ -14,9 +14,9 @@ a map.
 Of as many samples as there are test points: `p_value` is that of the permutation test
 with the MMD at four variances, `squared_mmd` the unbiased squared MMD at one of them,
 and `biased_mmd` what published tables print, as `frechet_distance` is on tori. Each
-`..._floor` is the same metric of other points of the data instead of samples. One draw
-says little of a model, since it has the noise of its prior: `rejected` is the part of
-ten more for which the test rejects at 5 %.
+`..._floor` is the same metric of other points of the data instead of samples. One
+p-value says little of a model, since samples have the noise of their prior: `rejected`
+is the fraction of ten more, of other noise, at or below 5 %.
 `log_density` is the mean log-density of samples under the target, where that is known,
 and `log_density_floor` that of its own.
 """
@@ -46,7 +46,7 @@ SPHERE, LYSINE = rgen.Sphere(2), rgen.Torus(6)
 # A factor of ten apart, from what the eye sees on a globe to its continents.
 VARIANCES = 1e-3, 1e-2, 1e-1, 1.0
 PERMUTATIONS = 999
-LEVEL, DRAWS = 0.05, 10
+LEVEL, REPEATS = 0.05, 10
 # Samples whose mean log-density under a known target has a standard error of 0.015.
 DENSITIES = 8192
 BATCH, TEST = 512, 1024
@@ -238,12 +238,12 @@ def self_distillation_loss(process, field, x0, key):
 class Method(NamedTuple):
     """The numbers of evaluations; samples, with what they cost, for a case, a seed,
     such a number, a key, and how many they are; further numbers for the cases of a
-    whole curve; and those at which more draws are tested."""
+    whole curve; and those at which the test is repeated."""
 
     evaluations: tuple[int, ...]
     samples: Callable[[str, int, int, jax.Array, int], tuple[jax.Array, int]]
     further: tuple[int, ...] = ()
-    drawn_again: tuple[int, ...] = ()
+    repeated: tuple[int, ...] = ()
 
 
 def model_method(
@@ -268,7 +268,7 @@ def map_method(alone: bool) -> Method:
 
 
 def solver_method(
-    make: Callable[[rgen.AbstractProcess, int], Any], least=2, drawn_again=()
+    make: Callable[[rgen.AbstractProcess, int], Any], least=2, repeated=()
 ) -> Method:
     """Of a function from a process and a number of evaluations to a sampler."""
 
@@ -278,7 +278,7 @@ def solver_method(
         return eqx.tree_at(lambda m: m.sampler, trained, sampler)
 
     further = tuple(n for n in (2, 4, 8, 16, 32, 64) if n >= least)
-    return model_method((10, 100), model, further, drawn_again)
+    return model_method((10, 100), model, further, repeated)
 
 
 def ideal(case, seed, nfe, key, n):
@@ -305,11 +305,9 @@ METHODS = {
     "map": map_method(alone=False),
     "map_self_distilled": map_method(alone=True),
     "reverse_sde": solver_method(
-        lambda process, nfe: rgen.ReverseSDE(nfe), drawn_again=(100,)
+        lambda process, nfe: rgen.ReverseSDE(nfe), repeated=(100,)
     ),
-    "multistep": solver_method(
-        lambda process, nfe: rgen.FewSteps(nfe), drawn_again=(10,)
-    ),
+    "multistep": solver_method(lambda process, nfe: rgen.FewSteps(nfe), repeated=(10,)),
     "geodesic_heun": solver_method(geodesic_heun),
     "munthe_kaas": solver_method(munthe_kaas, least=4),
     "churn": solver_method(lambda process, nfe: rgen.Churn(nfe // 2, nfe / 8)),
@@ -330,13 +328,13 @@ def p_value(case, seed, x, key):
 
 
 def rejected(method, case, seed, nfe, key):
-    """The part of further draws that the test rejects."""
+    """The fraction of further tests, of other samples, that reject."""
     n, found = len(data_of(case, seed)[1]), []
-    for draw in jr.split(key, DRAWS):
-        sample_key, test_key = jr.split(draw)
+    for each in jr.split(key, REPEATS):
+        sample_key, test_key = jr.split(each)
         x, _ = METHODS[method].samples(case, seed, nfe, sample_key, n)
         found.append(p_value(case, seed, x, test_key) <= LEVEL)
-    return sum(found) / DRAWS
+    return sum(found) / REPEATS
 
 
 def line(method, case, seed, nfe):
@@ -345,7 +343,7 @@ def line(method, case, seed, nfe):
     _, test, other, truth = data_of(case, seed)
     # The cases do not share the noise of a seed.
     key = jr.fold_in(jr.fold_in(jr.key(seed), 3), zlib.crc32(case.encode()))
-    sample_key, test_key, draws_key = jr.split(key, 3)
+    sample_key, test_key, repeats_key = jr.split(key, 3)
     n = len(test) if truth is None else max(DENSITIES, len(test))
     every, evaluations = METHODS[method].samples(case, seed, nfe, sample_key, n)
     x = every[: len(test)]
@@ -360,8 +358,8 @@ def line(method, case, seed, nfe):
         for name, metric in metrics.items()
     }
     again = {}
-    if nfe in METHODS[method].drawn_again:
-        again["rejected"] = rejected(method, case, seed, nfe, draws_key)
+    if nfe in METHODS[method].repeated:
+        again["rejected"] = rejected(method, case, seed, nfe, repeats_key)
     if truth is not None:
         found["log_density"] = jnp.mean(log_probs(truth.log_prob, every))
         floors["log_density_floor"] = jnp.mean(log_probs(truth.log_prob, other))

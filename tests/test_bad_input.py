@@ -10,7 +10,7 @@ import jax.random as jr
 import jaxtyping
 import numpy as np
 import pytest
-from helpers import DISTRIBUTIONS
+from helpers import DISTRIBUTIONS, slow
 from surfaces import SphereByEquation
 
 import rgen
@@ -493,6 +493,33 @@ def test_nan_is_not_hidden():
     assert jnp.isnan(PROCESS.sample(nan, T, KEY)).all()
     loss = rgen.losses.denoising(lambda x, t: nan, PROCESS, POLE, T, KEY)
     assert jnp.isnan(loss)
+
+
+SAMPLERS = {
+    "reverse SDE": rgen.ReverseSDE(16),
+    "probability flow": rgen.ProbabilityFlow(max_steps=64),
+    "few steps": rgen.FewSteps(16),
+    "churn": rgen.Churn(16, 1.0),
+    "denoised": rgen.Denoised(rgen.ReverseSDE(16)),
+}
+FLAT = rgen.Euclidean(3)
+
+
+@pytest.mark.parametrize("value", [math.nan, *slow([math.inf])])
+@pytest.mark.parametrize(
+    "process",
+    [PROCESS, rgen.OrnsteinUhlenbeck(FLAT, rgen.LogUniformSchedule(1e-3))],
+    ids=["S2", "R3"],
+)
+@pytest.mark.parametrize("name", SAMPLERS)
+def test_no_sampler_hides_a_field_that_is_not_finite(name, process, value):
+    # Towards the end, where nothing brings the points back.
+    field = lambda x, t: jnp.where(t < 0.1, value, 0.0) * jnp.ones_like(x)
+    model = rgen.ScoreModel(field, process, SAMPLERS[name])
+    with pytest.raises(ValueError, match="the field is NaN"):
+        model.sample(KEY)
+    with pytest.warns(RuntimeWarning, match="2 of 2 samples"):
+        rgen.sample(model, KEY, 2)
 
 
 # Schedules

@@ -1025,7 +1025,7 @@ def test_whole_chains_are_in_one_part(few_histidines):
 
 @pytest.fixture
 def few_trained_steps(monkeypatch):
-    sizes = dict(TEACHER_STEPS=4, MAP_STEPS=4, BATCH=8, PERMUTATIONS=19, DRAWS=2)
+    sizes = dict(TEACHER_STEPS=4, MAP_STEPS=4, BATCH=8, PERMUTATIONS=19, REPEATS=2)
     sizes |= dict(ROTATIONS_TEACHER_STEPS=4, TEST=16, TORUS_TEST=16, DENSITIES=20)
     for name, value in sizes.items():
         monkeypatch.setattr(few_steps, name, value)
@@ -1052,7 +1052,7 @@ def few_trained_steps(monkeypatch):
 )
 def test_a_cell_of_the_few_steps_is_one_command(method, case, tmp_path, monkeypatch):
     own = few_steps.METHODS[method]._replace(
-        evaluations=(4, 2), further=(), drawn_again=(2,)
+        evaluations=(4, 2), further=(), repeated=(2,)
     )
     monkeypatch.setitem(few_steps.METHODS, method, own)
     arguments = f"--method {method} --case {case}"

@@ -1,15 +1,25 @@
 """Samples in few network evaluations, and the losses that train the maps."""
 
+import numpy as np
+
 from benchmarks._page import table
 
 from .._published import FEW_STEPS, FEW_STEPS_TORI
-from ..few_steps import CASES, CURVES, EARTH, TORI
+from ..few_steps import (
+    CASES,
+    CURVES,
+    EARTH,
+    LEVEL,
+    MAP_STEPS,
+    ROTATIONS_TEACHER_STEPS,
+    TEACHER_STEPS,
+    TORI,
+)
 from ..map_losses import STEPS
 from ._lines import grouped
 from ._tables import interval, mean
 
 
-LEVEL = 0.05
 NAMES = {
     "ideal": "other data",
     "reverse_sde": "Reverse SDE",
@@ -47,10 +57,10 @@ Groups = dict[tuple, list[dict]]
 
 def few_steps() -> dict[str, str]:
     groups = grouped("few_steps", "case", "method", "nfe")
-    first = next(iter(groups.values()))[0]
     return {
-        "teacher_steps": f"{first['teacher_steps']:,}",
-        "map_steps": f"{first['map_steps']:,}",
+        "teacher_steps": f"{TEACHER_STEPS:,}",
+        "rotations_steps": f"{ROTATIONS_TEACHER_STEPS:,}",
+        "map_steps": f"{MAP_STEPS:,}",
         "minutes": minutes(groups),
         "rejected": main_table(groups),
         "biased": biased(groups),
@@ -67,10 +77,12 @@ def title(case: str) -> str:
 
 
 def rejections(group: list[dict]) -> str:
-    """How many of the seeds the test rejects."""
+    """How many of the seeds the test rejects, and the percentage of repeated tests."""
     if not group:
         return ""
-    return f"{sum(line['p_value'] <= LEVEL for line in group)} of {len(group)}"
+    seeds = f"{sum(line['p_value'] <= LEVEL for line in group)} of {len(group)}"
+    repeated = [line["rejected"] for line in group if "rejected" in line]
+    return f"{seeds}, {np.mean(repeated):.0%}" if repeated else seeds
 
 
 def measured(groups: Groups, cases: list[str]) -> list[str]:

@@ -1,6 +1,8 @@
 import abc
 
 import equinox as eqx
+import jax.numpy as jnp
+from jaxtyping import Array
 
 from .._cost import Cost
 from .._process import AbstractProcess
@@ -17,3 +19,10 @@ class AbstractSampler(eqx.Module):
     ) -> tuple[Point, Cost]:
         """The point at time `process.schedule.t0` for the point `x` at `t1`, and what
         it cost."""
+
+
+def walked(end: Point, evaluations: Array, steps: Array) -> tuple[Point, Cost]:
+    """The end of a walk of fixed steps, with its cost: all of it NaN, and not finished,
+    where a number of it is not finite."""
+    finished = jnp.all(jnp.isfinite(end))
+    return jnp.where(finished, end, jnp.nan), Cost(evaluations, steps, finished)

@@ -16,7 +16,7 @@ from .._solver import GeodesicHeun
 from .._solver._evaluations import evaluations
 from .._term import ScoreFunction, probability_flow
 from .._typing import BoolScalar, Key, Point, Scalar, typed
-from ._base import AbstractSampler
+from ._base import AbstractSampler, walked
 from ._grid import TimeGrid, check_steps, times_of
 
 
@@ -99,8 +99,7 @@ class Churn(AbstractSampler):
         (end, _), jumps = jax.lax.scan(step, start, each)
         # A solver of another kind may leave the manifold.
         end = process.manifold.project(end)
-        finished = ~jnp.any(jnp.isnan(end))
-        return end, Cost(_evaluations(solver, jumps), jnp.array(self.steps), finished)
+        return walked(end, _evaluations(solver, jumps), jnp.array(self.steps))
 
     @property
     def _rise(self) -> float:

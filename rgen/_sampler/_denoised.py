@@ -4,7 +4,7 @@ from .._cost import Cost
 from .._process import AbstractProcess
 from .._term import ScoreFunction, evaluate_field
 from .._typing import Key, Point, typed
-from ._base import AbstractSampler
+from ._base import AbstractSampler, walked
 
 
 class Denoised(AbstractSampler):
@@ -36,5 +36,5 @@ class Denoised(AbstractSampler):
         t0, manifold = jnp.asarray(process.schedule.t0, x.dtype), process.manifold
         s = manifold.to_tangent(end, evaluate_field(score, manifold, end, t0))
         denoised = process.denoised(end, t0, s)
-        finished = ~jnp.any(jnp.isnan(denoised))
-        return denoised, cost + Cost(jnp.array(1), jnp.array(0), finished)
+        denoised, own = walked(denoised, jnp.array(1), jnp.array(0))
+        return denoised, cost + own

@@ -9,7 +9,7 @@ from .._solver._evaluations import evaluations
 from .._solver._walk import walk
 from .._term import ScoreFunction, probability_flow
 from .._typing import Key, Point, typed
-from ._base import AbstractSampler
+from ._base import AbstractSampler, walked
 from ._grid import TimeGrid, check_steps, times_of
 
 
@@ -65,4 +65,4 @@ class FewSteps(AbstractSampler):
         # A solver of another kind may leave the manifold.
         end = process.manifold.project(walk(flow, solver, x, times, self.adjoint))
         steps = jnp.array(self.steps)
-        return end, Cost(evaluations(solver, steps), steps, ~jnp.any(jnp.isnan(end)))
+        return walked(end, evaluations(solver, steps), steps)

@@ -8,7 +8,7 @@ from .._solver import BrownianGrid, GeodesicRandomWalk
 from .._solver._walk import walk
 from .._term import ScoreFunction, reverse_sde
 from .._typing import Key, Point, typed
-from ._base import AbstractSampler
+from ._base import AbstractSampler, walked
 from ._grid import TimeGrid, check_steps, times_of
 
 
@@ -67,4 +67,4 @@ class ReverseSDE(AbstractSampler):
         # A solver of another kind may leave the manifold.
         end = manifold.project(walk(terms, solver, x, times, self.adjoint))
         steps = jnp.array(self.steps)
-        return end, Cost(steps, steps, jnp.all(jnp.isfinite(end)))
+        return walked(end, steps, steps)
