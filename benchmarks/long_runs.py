@@ -7,8 +7,8 @@ One line of JSON each, of a process of its own, with the megabytes of its memory
 tenth of the calls and after all of them, and what they grew by:
 
 - `training`: 200,000 steps of training, and the average of the weights;
-- `serving`: 36,000 requests for samples, ten a second for an hour, each from a model
-  with other weights;
+- `serving`: 36,000 requests for samples, as many as ten a second make in an hour, each
+  from a model with other weights;
 - `closures`: 30 models whose fields are functions that are made anew, each of which is
   compiled: what not to do;
 - `cleared`: the same, and the remedy.

@@ -84,8 +84,8 @@ def by_denoising(case: Case, data: Data, key: jax.Array) -> Trained:
 
 
 def as_in_rotations(case: Case, data: Data, key: jax.Array) -> Trained:
-    """By twice as large batches at a third of the rate, most of them where components
-    part."""
+    """With batches of 1,024 at a third of the learning rate, most of them at times at
+    which the components separate."""
     return rotations.rsgm(data[3], rotations.SIZE, case.teacher_steps, key)
 
 
@@ -247,7 +247,7 @@ class Method(NamedTuple):
 
 
 def model_method(
-    evaluations: tuple[int, ...], model: Callable, *numbers: tuple[int, ...]
+    evaluations: tuple[int, ...], model: Callable, further=(), repeated=()
 ) -> Method:
     """Of a function from a case, a seed and a number of evaluations to a model."""
 
@@ -255,7 +255,7 @@ def model_method(
         x, cost = rgen.sample_and_cost(model(case, seed, nfe), key, n)
         return x, int(jnp.max(cost.evaluations))
 
-    return Method(evaluations, samples, *numbers)
+    return Method(evaluations, samples, further, repeated)
 
 
 def map_method(alone: bool) -> Method:
@@ -264,7 +264,7 @@ def map_method(alone: bool) -> Method:
         times = tuple(k / nfe for k in range(nfe + 1))
         return rgen.FlowMap(CASES[case]().process.prior, field, times)
 
-    return model_method((1, 2, 4), model, (), (1,))
+    return model_method((1, 2, 4), model, repeated=(1,))
 
 
 def solver_method(

@@ -185,14 +185,14 @@ print(f"resumed after {done} steps; the same to the last bit: {equal}")
 #
 # A score of zero has the loss 2, the dimension of the sphere, and a healthy run stays
 # below. Look at a block of losses at once, since waiting for each of them leaves the
-# devices idle. If all are right, save the end of the block. Otherwise the first that is
-# not names the step, and the file has the last good parameters. Here the learning rate
-# is a hundred times too large from step 120 on.
+# devices idle. Save the parameters at the start of a block once their loss is known to
+# be right. The first loss that is not right names the step, and the file has the last
+# good parameters. Here the learning rate is a hundred times too large from step 120 on.
 
 
 # %%
 def guarded(step, score, state, keys, file, limit=4.0, block=50):
-    losses = []
+    good, losses = (score, state, jnp.array(0)), []
     for i, key in enumerate(tqdm(keys, desc="guarded"), start=1):
         batch_key, loss_key = jr.split(key)
         x0 = rgen.datasets.minibatch(batch_key, data, batch)
@@ -201,10 +201,12 @@ def guarded(step, score, state, keys, file, limit=4.0, block=50):
         if i % block == 0:
             # NaN is not below the limit either.
             wrong = ~(np.array(losses[-block:]) < limit)
+            if not wrong[0]:
+                rgen.save(file, good)
             if wrong.any():
                 k = i - block + int(wrong.argmax())
                 raise FloatingPointError(f"the loss of step {k} is {losses[k]:.3g}")
-            rgen.save(file, (score, state, jnp.array(i)))
+            good = score, state, jnp.array(i)
     return score, state
 
 

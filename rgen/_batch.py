@@ -16,7 +16,7 @@ from ._check import check_points
 from ._cost import Cost
 from ._distribution import AbstractDistribution
 from ._errors import leading_axis, warn
-from ._sharding import automatic
+from ._sharding import automatic, part_of
 from ._typing import Floating, Key, typed
 
 
@@ -38,10 +38,10 @@ def sample(
 ) -> Floating[Array, "n ..."]:
     """Samples `n` points from a distribution, or a model.
 
-    Each point has a key of its own, the same for every `n`: on a CPU the points are the
-    same to the bit whatever the size of the chunks. Compiled once for each size of a
-    chunk and each structure of the distribution: other parameters of the same shapes do
-    not trace again.
+    Each point has a key of its own, the same for every `n`. On one CPU the points are
+    the same to the bit whatever the size of the chunks. Compiled once for each size of
+    a chunk and each structure of the distribution: other parameters of the same shapes
+    do not trace again.
 
     **Arguments:**
 
@@ -51,7 +51,8 @@ def sample(
     - `given`: for a conditional model, the conditions of the points, each array with a
         leading axis of length `n`. For one condition of all of them sample from
         `model.given(c)`.
-    - `chunk_size`: how many points are computed at a time, which bounds the memory.
+    - `chunk_size`: how many points are computed at a time, which bounds the memory; on
+        a CPU rounded up to a multiple of 16.
     - `progress`: what the loop over the chunks is wrapped in, such as
         `tqdm.auto.tqdm` for a progress bar. Inside `jax.jit` there is none.
 
@@ -185,20 +186,30 @@ def _of_shape(
 
 
 @eqx.filter_jit
+def _vectorised(f: Callable, distribution: AbstractDistribution, rows: Any) -> Any:
+    return jax.vmap(lambda row: f(distribution, *row))(rows)
+
+
 def _chunk(f: Callable, distribution: AbstractDistribution, rows: Any) -> Any:
     n = len(rows[0])
-    values = jax.vmap(lambda row: f(distribution, *row))(_in_whole_vectors(rows, n))
+    values = _vectorised(f, distribution, _in_whole_vectors(rows, n))
     return jax.tree.map(lambda a: a[:n], values)
 
 
 def _in_whole_vectors(rows: Any, n: int) -> Any:
-    """The rows, and the last of them again up to a multiple of `_LANES`. The rest of a
-    loop over vectors rounds in another way, so that a point would depend on the number
-    of those beside it."""
-    if n % _LANES == 0:
+    """Pads the rows of one CPU to a multiple of `_LANES` by repeating the last. The
+    remainder of a vectorised loop rounds differently, so that a result would depend on
+    the number of those beside it."""
+    if n % _LANES == 0 or not all(map(_on_one_cpu, jax.tree.leaves(rows))):
         return rows
     index = np.minimum(np.arange(n + -n % _LANES), n - 1)
     return jax.tree.map(lambda a: a[index], rows)
+
+
+def _on_one_cpu(x: Any) -> bool:
+    if isinstance(x, Tracer):
+        return False
+    return [device.platform for device in x.devices()] == ["cpu"]
 
 
 def _in_chunks(
@@ -219,7 +230,10 @@ def _in_chunks(
         return jax.lax.map(one, rows, batch_size=chunk_size)
     # A last chunk that is too short computes some rows a second time.
     starts = [min(start, n - chunk_size) for start in range(0, n, chunk_size)]
-    cut = lambda start: jax.tree.map(lambda a: a[start : start + chunk_size], rows)
+
+    def cut(start: int) -> Any:
+        return jax.tree.map(lambda a: part_of(a, start, chunk_size), rows)
+
     parts = [_chunk(f, distribution, cut(start)) for start in progress(starts)]
     last = n - starts[-2] - chunk_size
     parts[-1] = jax.tree.map(lambda a: a[chunk_size - last :], parts[-1])

@@ -47,9 +47,9 @@ def save(path: PathLike, tree: Any, metadata: Any = None) -> None:
     **Arguments:**
 
     - `path`: the file. Its folder has to exist.
-    - `tree`: the pytree. Of several processes one saves what all of them have, such
-        as replicated parameters; arrays that are sharded over processes have to be
-        gathered first, or saved by [Orbax](https://orbax.readthedocs.io).
+    - `tree`: the pytree. With several processes, one saves arrays that are replicated
+        on all; gather sharded arrays first, or save them with
+        [Orbax](https://orbax.readthedocs.io).
     - `metadata`: anything that JSON can hold, such as a step and the arguments of a
         model, for [`rgen.load_metadata`][].
 

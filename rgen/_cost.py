@@ -2,8 +2,6 @@ import equinox as eqx
 import jax.numpy as jnp
 from jaxtyping import Array, Bool, Float, Int
 
-from ._typing import typed
-
 
 class Cost(eqx.Module):
     """What a sample or a density took.
@@ -22,10 +20,9 @@ class Cost(eqx.Module):
     """Whether the solver finished. Where it did not, the result is NaN."""
 
     stopped_at: Float[Array, "..."]
-    """The time at which a solver of adaptive steps gave up, after the last of its
-    `max_steps`; NaN where none did."""
+    """The time that an adaptive solver had reached when it ran out of `max_steps`; NaN
+    where none did. Of several solvers, the smallest."""
 
-    @typed
     def __init__(
         self,
         evaluations: Int[Array, "..."],

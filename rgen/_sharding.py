@@ -52,6 +52,17 @@ def automatic(x: Shaped[Array, "..."]) -> Shaped[Array, "..."]:
     return jax.device_put(x, NamedSharding(mesh, x.sharding.spec))
 
 
+def part_of(x: Shaped[Array, "n ..."], start: int, size: int) -> Shaped[Array, "m ..."]:
+    """`x[start : start + size]`, sharded as `x` is where the devices divide it. JAX
+    would put it on all of them."""
+    part = x[start : start + size]
+    sharding = x.sharding
+    if len(sharding.device_set) == 1 or not isinstance(sharding, NamedSharding):
+        return part
+    shards = x.shape[0] // sharding.shard_shape(x.shape)[0]
+    return jax.device_put(part, sharding) if size % shards == 0 else part
+
+
 def refuse_varying(*trees: Any) -> None:
     """Raises where arrays vary over the axes of a `jax.shard_map` that checks them: the
     loops of Diffrax begin with values that don't."""

@@ -619,10 +619,32 @@ FAULTS = [
     ),
     # Batches, checkpoints, data, metrics, symmetry
     Fault(
+        "infinite-samples",
+        "rgen/_sampler/_base.py",
+        "jnp.all(jnp.isfinite(end))",
+        "~jnp.any(jnp.isnan(end))",
+        "An infinite sample in flat space counts as finished.",
+        (
+            "tests/test_bad_input.py::"
+            "test_no_sampler_hides_a_field_that_is_not_finite[few steps-R3-inf]",
+        ),
+    ),
+    Fault(
+        "fixed-steps-hide-nan",
+        "rgen/_solver/_solve.py",
+        "finished = ended & jnp.all(jnp.stack(finite))",
+        "finished = ended",
+        "An ODE that is solved in fixed steps ends at NaN, and counts as finished.",
+        (
+            "tests/test_bad_input.py::"
+            "test_no_sampler_hides_a_field_that_is_not_finite[fixed steps-S2-nan]",
+        ),
+    ),
+    Fault(
         "chunks-share-keys",
         "rgen/_batch.py",
-        "jax.tree.map(lambda a: a[start : start + chunk_size], rows)",
-        "jax.tree.map(lambda a: a[:chunk_size], rows)",
+        "part_of(a, start, chunk_size)",
+        "part_of(a, 0, chunk_size)",
         "All chunks of samples have the keys of the first.",
         ("tests/test_batch.py::test_samples_do_not_depend_on_the_chunks[closed form]",),
     ),

@@ -496,11 +496,14 @@ def test_nan_is_not_hidden():
 
 
 SAMPLERS = {
-    "reverse SDE": rgen.ReverseSDE(16),
-    "probability flow": rgen.ProbabilityFlow(max_steps=64),
-    "few steps": rgen.FewSteps(16),
-    "churn": rgen.Churn(16, 1.0),
-    "denoised": rgen.Denoised(rgen.ReverseSDE(16)),
+    "reverse SDE": lambda _: rgen.ReverseSDE(16),
+    "probability flow": lambda _: rgen.ProbabilityFlow(max_steps=64),
+    "few steps": lambda _: rgen.FewSteps(16),
+    "fixed steps": lambda process: rgen.ProbabilityFlow(
+        stepsize_controller=diffrax.StepTo(process.time_grid(16))
+    ),
+    "churn": lambda _: rgen.Churn(16, 1.0),
+    "denoised": lambda _: rgen.Denoised(rgen.ReverseSDE(16)),
 }
 FLAT = rgen.Euclidean(3)
 
@@ -515,11 +518,23 @@ FLAT = rgen.Euclidean(3)
 def test_no_sampler_hides_a_field_that_is_not_finite(name, process, value):
     # Towards the end, where nothing brings the points back.
     field = lambda x, t: jnp.where(t < 0.1, value, 0.0) * jnp.ones_like(x)
-    model = rgen.ScoreModel(field, process, SAMPLERS[name])
-    with pytest.raises(ValueError, match="the field is NaN"):
+    model = rgen.ScoreModel(field, process, SAMPLERS[name](process))
+    adaptive = name == "probability flow"
+    message = "reached time 0.1" if adaptive else "the field is NaN"
+    with pytest.raises(ValueError, match=message):
         model.sample(KEY)
     with pytest.warns(RuntimeWarning, match="2 of 2 samples"):
         rgen.sample(model, KEY, 2)
+
+
+@pytest.mark.parametrize("value", [math.nan, math.inf])
+def test_no_flow_map_hides_a_field_that_is_not_finite(value):
+    field = lambda x, s, t: value * jnp.ones_like(x)
+    base = rgen.WrappedNormal(FLAT, jnp.zeros(3), 1.0)
+    model = rgen.FlowMap(base, field, (0.0, 1.0))
+    for sample in (model.sample, model.sample_and_log_prob):
+        with pytest.raises(ValueError, match="the field is NaN"):
+            sample(KEY)
 
 
 # Schedules

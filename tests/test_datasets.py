@@ -312,7 +312,7 @@ def test_a_connection_that_breaks(server, tmp_path, monkeypatch):
         with pytest.raises(FileNotFoundError, match=r"could not download fake\.csv"):
             _earth._load(*_FILE)
     assert not [path for path in (tmp_path / "cache").rglob("*") if path.is_file()]
-    # Once it holds, the file is there.
+    # Once the connection works, the file is there.
     assert len(_earth._load(*_FILE)) == 2
 
 

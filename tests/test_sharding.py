@@ -103,6 +103,22 @@ x = rgen.sample(rgen.Uniform(S2), jr.key(1), 8)
 mesh = jax.make_mesh((2,), ("i",), axis_types=(AxisType.Explicit,))
 sharded = jax.device_put(x, NamedSharding(mesh, P("i")))
 np.testing.assert_allclose(rgen.log_prob(model, sharded), rgen.log_prob(model, x))
+# In chunks, and of a number of rows that is no multiple of what one CPU computes.
+wide = rgen.VonMisesFisher(S2.origin, 3.0)
+y = rgen.sample(rgen.Uniform(S2), jr.key(1), 20)
+over = jax.device_put(y, NamedSharding(mesh, P("i")))
+whole = rgen.log_prob(wide, y)
+for log_prob in (
+    rgen.log_prob,
+    jax.jit(rgen.log_prob),
+    lambda wide, y: rgen.log_prob(wide, y, chunk_size=8),
+):
+    apart = log_prob(wide, over)
+    np.testing.assert_allclose(apart, whole, rtol=1e-5)
+over = rgen._sharding.automatic(over)
+part = rgen._sharding.part_of(over, 8, 8)
+assert part.sharding == over.sharding and np.array_equal(part, y[8:16])
+assert rgen._sharding.part_of(over, 8, 7).shape == (7, 3)
 drift = lambda x, t, c: S2.to_tangent(x, 0.1 * c)
 given = rgen.ScoreModel(drift, process, rgen.ReverseSDE(3))
 conditions = jax.device_put(-x, NamedSharding(mesh, P("i")))
@@ -161,10 +177,18 @@ def shared_training(file, devices=1, processes=1):
     if processes > 1:
         address = f"127.0.0.1:{free_port()}"
         runs = [[*run, address, str(processes), str(i)] for i in range(processes)]
-    pipe = subprocess.PIPE
-    started = [subprocess.Popen(run, env=env, stderr=pipe, text=True) for run in runs]
-    errors = [each.communicate()[1] for each in started]
-    assert not any(each.returncode for each in started), errors
+    logs = [file.with_suffix(f".{i}") for i in range(len(runs))]
+    started = []
+    try:
+        for run, log in zip(runs, logs, strict=True):
+            with log.open("w") as stream:
+                started.append(subprocess.Popen(run, env=env, stderr=stream))
+        codes = [each.wait(timeout=400) for each in started]
+    finally:
+        # One that failed leaves the other to wait for it.
+        for each in started:
+            each.kill()
+    assert not any(codes), [log.read_text()[-2000:] for log in logs]
     return rgen.load(file, shared_training.like())
 
 
@@ -192,5 +216,5 @@ def test_trainings_over_eight_devices_and_two_processes(tmp_path):
             lambda a, b: np.testing.assert_allclose(a, b, atol=1e-5),
             *(eqx.filter(each, eqx.is_array) for each in (score, one[0])),
         )
-        # One model, and points that do not wait for one another.
+        # Of one model.
         jax.tree.map(np.testing.assert_array_equal, found, one[2])

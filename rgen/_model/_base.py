@@ -25,11 +25,16 @@ def require_finished(
     cost: Cost, value: Floating[Array, "..."], ok: BoolScalar | bool = False
 ) -> Floating[Array, "..."]:
     """`value`, or an error where the solver did not finish and it is not `ok`."""
-    what = _UNFINISHED
-    stopped_at = cost.stopped_at
-    if not isinstance(stopped_at, Tracer) and not jnp.isnan(stopped_at):
-        what = f"the solver stopped at time {stopped_at:.4g}: {what}"
-    return require(cost.finished | ok, value, what)
+    return require(cost.finished | ok, value, _why_not_finished(cost.stopped_at))
+
+
+def _why_not_finished(stopped_at: Scalar) -> str:
+    if isinstance(stopped_at, Tracer) or jnp.isnan(stopped_at):
+        return _UNFINISHED
+    return (
+        f"the solver took all its `max_steps` and reached time {stopped_at:.4g}. Give "
+        "it more steps, or look for NaN in the field there"
+    )
 
 
 class AbstractModel(AbstractDistribution):

@@ -16,7 +16,7 @@ from .._velocity import (
     flow_map_and_jacobian,
     inverse_flow_map,
 )
-from ._base import AbstractModel
+from ._base import AbstractModel, require_finished
 
 
 class FlowMap(AbstractModel):
@@ -87,12 +87,15 @@ class FlowMap(AbstractModel):
         x, cost = self.base.sample_and_cost(key)
         for s, t in self._pairs(x):
             x = flow_map(self.manifold, self.field, x, s, t)
-        return x, cost + self._cost(1, ~jnp.any(jnp.isnan(x)))
+        finished = jnp.all(jnp.isfinite(x))
+        return jnp.where(finished, x, jnp.nan), cost + self._cost(1, finished)
 
     @typed
     def sample_and_log_prob(self, key: Key) -> tuple[Point, Scalar]:
         r"""A sample $x$ of $p$, and $\log p(x)$."""
-        return self._push(*self.base.sample_and_log_prob(key))
+        x, log_prob = self._push(*self.base.sample_and_log_prob(key))
+        cost = self._cost(1, jnp.all(jnp.isfinite(x)))
+        return require_finished(cost, x), require_finished(cost, log_prob)
 
     @typed
     def log_prob_and_error(self, x: Point) -> tuple[Scalar, Scalar]:

@@ -22,7 +22,7 @@ class AbstractSampler(eqx.Module):
 
 
 def walked(end: Point, evaluations: Array, steps: Array) -> tuple[Point, Cost]:
-    """The end of a walk of fixed steps, with its cost: all of it NaN, and not finished,
-    where a number of it is not finite."""
+    """The end of a walk of fixed steps and its cost. If an entry is not finite, the
+    point is NaN and not finished."""
     finished = jnp.all(jnp.isfinite(end))
     return jnp.where(finished, end, jnp.nan), Cost(evaluations, steps, finished)

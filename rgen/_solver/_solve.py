@@ -42,10 +42,13 @@ def solve(
         throw=False,
     )
     assert solution.ts is not None
-    finished = solution.result == diffrax.RESULTS.successful
+    ended = solution.result == diffrax.RESULTS.successful
+    finite = [jnp.all(jnp.isfinite(leaf)) for leaf in jax.tree.leaves(solution.ys)]
+    finished = ended & jnp.all(jnp.stack(finite))
     end = jax.tree.map(lambda leaf: jnp.where(finished, leaf[0], jnp.nan), solution.ys)
     steps = solution.stats["num_steps"]
-    stopped_at = jnp.where(finished, jnp.nan, solution.ts[-1])
+    reached = jax.lax.stop_gradient(solution.ts[-1])
+    stopped_at = jnp.where(ended, jnp.nan, reached)
     return end, Cost(evaluations(solver, steps), steps, finished, stopped_at)
 
 
