@@ -12,14 +12,12 @@ each environment, with the versions that decide most.
 
 import argparse
 import json
-import os
 import pathlib
 import subprocess
 import sys
 import tempfile
-import time
-import xml.etree.ElementTree as ET
 
+from ._tests import run_tests
 from ._versions import ROOT
 
 
@@ -30,34 +28,13 @@ PACKAGES = "jax", "equinox", "diffrax", "optax", "numpy"
 def run(python: str, versions: str, arguments: list[str]) -> dict:
     with tempfile.TemporaryDirectory() as folder:
         own = _environment(pathlib.Path(folder), python, versions)
-        report = pathlib.Path(folder) / "report.xml"
-        start = time.perf_counter()
-        command = [own, "-m", "pytest", "-q", f"--junitxml={report}", *arguments]
-        command += ["-p", "no:cacheprovider"]
-        environment = os.environ | {"PYTHONDONTWRITEBYTECODE": "1"}
-        done = subprocess.run(command, cwd=ROOT, stdout=sys.stderr, env=environment)
-        # 1: tests failed. Others are no result.
-        if done.returncode not in (0, 1):
-            done.check_returncode()
-        suite = ET.parse(report).getroot().find("testsuite")
-        assert suite is not None
-        count = {key: int(suite.attrib[key]) for key in ("tests", "skipped")}
-        failed = [
-            case.attrib["name"]
-            for case in suite.iter("testcase")
-            if case.find("failure") is not None or case.find("error") is not None
-        ]
+        code = "import platform; print(platform.python_version())"
         return {
             "benchmark": "environments",
             "versions": versions,
-            "python": _output(
-                [own, "-c", "import platform as p; print(p.python_version())"]
-            ),
+            "python": _output([own, "-c", code]),
             **{name: _version(own, name) for name in PACKAGES},
-            "tests": count["tests"] - count["skipped"],
-            "failures": len(failed),
-            "failed": failed,
-            "seconds": round(time.perf_counter() - start),
+            **run_tests(own, arguments),
         }
 
 

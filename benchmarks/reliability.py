@@ -10,15 +10,10 @@ the number of failures and the seconds. Those of planted faults are written by
 
 import argparse
 import json
-import pathlib
-import subprocess
 import sys
-import tempfile
-import time
-import xml.etree.ElementTree as ET
 from typing import NamedTuple
 
-from ._versions import ROOT
+from ._tests import run_tests
 
 
 class Campaign(NamedTuple):
@@ -74,34 +69,16 @@ CAMPAIGNS = {
 
 def run(name: str) -> dict:
     campaign = CAMPAIGNS[name]
-    with tempfile.TemporaryDirectory() as folder:
-        report = pathlib.Path(folder) / "report.xml"
-        command = [sys.executable, "-m", "pytest", "-q", *campaign.arguments]
-        # Of every marker.
-        command += ["-m", "", f"--junitxml={report}"]
-        start = time.perf_counter()
-        done = subprocess.run(command, cwd=ROOT, stdout=sys.stderr)
-        seconds = time.perf_counter() - start
-        # 1: tests failed. Others are no result.
-        if done.returncode not in (0, 1):
-            done.check_returncode()
-        cases = list(ET.parse(report).getroot().iter("testcase"))
-    skipped = sum(case.find("skipped") is not None for case in cases)
-    failed = [case for case in cases if _failed(case)]
+    # Of every marker.
+    found = run_tests(sys.executable, [*campaign.arguments, "-m", ""])
     return {
         "benchmark": "reliability",
         "campaign": name,
         "what": campaign.what,
-        "cases": len(cases) - skipped,
+        "cases": found.pop("cases"),
         "examples": campaign.examples,
-        "failures": len(failed),
-        "failed": [case.get("name") for case in failed],
-        "seconds": round(seconds),
+        **found,
     }
-
-
-def _failed(case: ET.Element) -> bool:
-    return any(case.find(kind) is not None for kind in ("failure", "error"))
 
 
 def main() -> None:

@@ -98,7 +98,7 @@ def reliability() -> dict[str, str]:
         "faults": table(["fault", "noticed by"], rows),
         "environments": columns(
             "environments", versions="", python="Python", jax="JAX",
-            equinox="Equinox", diffrax="Diffrax", numpy="NumPy", tests="tests",
+            equinox="Equinox", diffrax="Diffrax", numpy="NumPy", cases="tests",
             failures="failures"),
         "long_runs": columns(
             "long_runs", what="", megabytes="MB after a tenth",

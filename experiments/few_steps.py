@@ -315,8 +315,8 @@ METHODS = {
 
 
 def numbers(method, case, seed):
-    evaluations, _, further, _ = METHODS[method]
-    found = evaluations + (further if case in CURVES else ())
+    own = METHODS[method]
+    found = own.evaluations + (own.further if case in CURVES else ())
     return [(n,) for n in sorted(found)]
 
 

@@ -8,6 +8,7 @@ from .._cost import Cost
 from .._distribution import AbstractDistribution
 from .._given import Given
 from .._manifold import AbstractManifold
+from .._sampler._base import walked
 from .._typing import Key, Point, Scalar, typed
 from .._velocity import (
     NEWTON_STEPS,
@@ -87,14 +88,14 @@ class FlowMap(AbstractModel):
         x, cost = self.base.sample_and_cost(key)
         for s, t in self._pairs(x):
             x = flow_map(self.manifold, self.field, x, s, t)
-        finished = jnp.all(jnp.isfinite(x))
-        return jnp.where(finished, x, jnp.nan), cost + self._cost(1, finished)
+        x, own = walked(x, self._steps, self._steps)
+        return x, cost + own
 
     @typed
     def sample_and_log_prob(self, key: Key) -> tuple[Point, Scalar]:
         r"""A sample $x$ of $p$, and $\log p(x)$."""
         x, log_prob = self._push(*self.base.sample_and_log_prob(key))
-        cost = self._cost(1, jnp.all(jnp.isfinite(x)))
+        x, cost = walked(x, self._steps, self._steps)
         return require_finished(cost, x), require_finished(cost, log_prob)
 
     @typed
@@ -111,7 +112,7 @@ class FlowMap(AbstractModel):
         log_prob, error, base_cost = self._round_trip(x, key)
         near = error < jnp.finfo(x.dtype).eps ** 0.5
         # One map back, Newton's steps, and one map with its determinant.
-        cost = self._cost(2 + NEWTON_STEPS, near)
+        cost = Cost((2 + NEWTON_STEPS) * self._steps, self._steps, near)
         return jnp.where(near, log_prob, jnp.nan), base_cost + cost
 
     def _pairs(self, x):
@@ -132,6 +133,6 @@ class FlowMap(AbstractModel):
             log_prob = log_prob - jnp.linalg.slogdet(jacobian)[1]
         return x, log_prob
 
-    def _cost(self, evaluations: int, finished) -> Cost:
-        steps = jnp.array(len(self.times) - 1)
-        return Cost(evaluations * steps, steps, finished)
+    @property
+    def _steps(self):
+        return jnp.array(len(self.times) - 1)
