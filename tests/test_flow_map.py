@@ -56,6 +56,12 @@ def climbed(growth, x):
     return -np.log(4 * np.pi) - 2 * np.log(np.cosh(growth) - height * np.sinh(growth))
 
 
+def process_time(process, s):
+    """The time of a process at a time of its flow."""
+    schedule = process.schedule
+    return schedule.t1 + (schedule.t0 - schedule.t1) * s
+
+
 def losses(name, field, velocity, n=20):
     """The losses of points and times, the times, and the points with their noise."""
     x0, keys = points(S2, jr.key(0), n), jr.split(jr.key(1), n)
@@ -68,9 +74,7 @@ def losses(name, field, velocity, n=20):
         loss = MAP_LOSSES[name]
         return loss(field, velocity, BROWNIAN, x0, s, t, key, unit)
 
-    schedule = BROWNIAN.schedule
-    at = schedule.t1 + (schedule.t0 - schedule.t1) * s
-    x = jax.vmap(BROWNIAN.sample)(x0, at, keys)
+    x = jax.vmap(BROWNIAN.sample)(x0, process_time(BROWNIAN, s), keys)
     return jax.jit(jax.vmap(one))(x0, s, t, keys), s, t, x
 
 
@@ -101,12 +105,40 @@ def test_semigroup_loss_of_steps_that_differ():
         np.testing.assert_allclose(found, (one - two) ** 2, rtol=1e-9)
 
 
-def test_no_gradient_is_taken_through_the_teacher():
+@pytest.mark.parametrize("name", ["lagrangian", "eulerian"])
+def test_no_gradient_is_taken_through_the_teacher(name):
     def loss(strength):
         teacher = lambda x, t: rise(x, strength)
-        return jnp.sum(losses("lagrangian", exact, teacher)[0])
+        return jnp.sum(losses(name, exact, teacher)[0])
 
     assert jax.grad(loss)(GROWTH + 0.1) == 0
+
+
+@pytest.mark.parametrize("name", MAP_LOSSES)
+def test_no_gradient_is_taken_through_the_target(name):
+    """On the line, of the field a x: its map multiplies by 1 + (t - s) a."""
+    process = rgen.OrnsteinUhlenbeck(rgen.Euclidean(1))
+    s, r, t, a, b = map(jnp.array, (0.2, 0.5, 0.9, 0.7, 1.1))
+    x0, key = jnp.array([2.0]), jr.key(0)
+    x = process.sample(x0, process_time(process, s), key)[0]
+
+    def loss(a):
+        field, velocity = lambda x, s, t: a * x, lambda x, t: b * x
+        if name == "semigroup":
+            return rgen.losses.semigroup(field, process, x0, s, r, t, key)
+        return MAP_LOSSES[name](field, velocity, process, x0, s, t, key)
+
+    # The error of each loss, and the derivative in `a` of what it is trained by.
+    y = (1 + (t - s) * a) * x
+    error, slope = {
+        "lagrangian": (a * x - b * y, x),
+        "eulerian": (b * y - a * x, -x),
+        "semigroup": ((1 + (r - s) * a) * (1 + (t - r) * a) * x - y, -(t - s) * x),
+    }[name]
+    found, gradient = jax.value_and_grad(loss)(a)
+    # Rounding errors, of differences of numbers of order one.
+    np.testing.assert_allclose(found, error**2, rtol=1e-4)
+    np.testing.assert_allclose(gradient, 2 * error * slope, rtol=1e-4)
 
 
 @pytest.mark.parametrize("times", [(0.0, 1.0), *slow([(0.0, 0.3, 0.8, 1.0)])])
