@@ -1063,6 +1063,17 @@ def test_a_cell_of_the_few_steps_is_one_command(method, case, tmp_path, monkeypa
     assert lines[0]["rejected"] in (0, 0.5, 1) and "rejected" not in lines[1]
 
 
+@pytest.mark.usefixtures("few_trained_steps")
+def test_ideal_samples_are_other_points_each_once():
+    x, evaluations = few_steps.ideal("torus_8", 0, 0, jr.key(0), 16)
+    _, test, other, _ = few_steps.data_of("torus_8", 0)
+    # The noise is 0.01 an angle, and points are 0.6 and more apart.
+    apart = jax.vmap(jax.vmap(rgen.Torus(8).dist, (None, 0)), (0, None))
+    nearest, far = jnp.argmin(apart(x, other), axis=1), jnp.min(apart(x, test))
+    assert len(set(nearest.tolist())) == len(x) and evaluations == 0
+    assert jnp.max(jnp.min(apart(x, other), axis=1)) < 0.1 < far
+
+
 def test_solvers_are_compared_over_whole_curves_in_some_cases():
     numbers = functools.partial(few_steps.numbers, "munthe_kaas", seed=0)
     assert numbers(case="fire") == [(10,), (100,)]
