@@ -2,6 +2,7 @@
 
 import operator
 from collections.abc import Callable, Iterable
+from functools import partial
 from typing import Any, SupportsIndex
 
 import equinox as eqx
@@ -16,7 +17,7 @@ from ._check import check_points
 from ._cost import Cost
 from ._distribution import AbstractDistribution
 from ._errors import leading_axis, warn
-from ._sharding import automatic, part_of
+from ._sharding import over_automatic_axes, part_of
 from ._typing import Floating, Key, typed
 
 
@@ -38,10 +39,10 @@ def sample(
 ) -> Floating[Array, "n ..."]:
     """Samples `n` points from a distribution, or a model.
 
-    Each point has a key of its own, the same for every `n`. On one CPU the points are
-    the same to the bit whatever the size of the chunks. Compiled once for each size of
-    a chunk and each structure of the distribution: other parameters of the same shapes
-    do not trace again.
+    Each point has a key of its own, the same for every `n`. On one CPU, and outside of
+    `jax.jit`, the points are the same to the bit whatever the size of the chunks.
+    Compiled once for each size of a chunk and each structure of the distribution: other
+    parameters of the same shapes do not trace again.
 
     **Arguments:**
 
@@ -79,7 +80,8 @@ def sample_and_cost(
     if n < 1:
         raise ValueError(f"sample: expected `n` of at least 1, got {n}.")
     rows = jr.split(key, n), _conditions("sample", given, n)
-    points, cost = _in_chunks(_sample, distribution, rows, chunk_size, progress)
+    in_chunks = partial(_in_chunks, _sample, distribution, chunk_size, progress)
+    points, cost = over_automatic_axes(in_chunks, rows)
     _warn("sample", "samples", distribution, points, cost)
     return points, cost
 
@@ -131,17 +133,18 @@ def log_prob_and_cost(
     progress: Callable[[Iterable], Iterable] = iter,
 ) -> tuple[Floating[Array, " n"], Cost]:
     """[`rgen.log_prob`][], and the [`rgen.Cost`][] of each density."""
-    x = automatic(check_points(distribution.manifold, x))
+    x = check_points(distribution.manifold, x)
     keys = None if key is None else jr.split(key, len(x))
     rows = x, keys, _conditions("log_prob", given, len(x))
-    log_probs, cost = _in_chunks(_log_prob, distribution, rows, chunk_size, progress)
+    in_chunks = partial(_in_chunks, _log_prob, distribution, chunk_size, progress)
+    log_probs, cost = over_automatic_axes(in_chunks, rows)
     _warn("log_prob", "densities", distribution, log_probs, cost)
     return log_probs, cost
 
 
 def _conditions(where: str, given: Any, n: int) -> Any:
     if given is not None:
-        given = jax.tree.map(lambda c: automatic(jnp.asarray(c)), given)
+        given = jax.tree.map(jnp.asarray, given)
         remedy = "There is one condition for each point."
         leading_axis(where, "given", given, n, remedy)
     return given
@@ -215,9 +218,9 @@ def _on_one_cpu(x: Any) -> bool:
 def _in_chunks(
     f: Callable,
     distribution: AbstractDistribution,
-    rows: Any,
     chunk_size: int,
     progress: Callable[[Iterable], Iterable],
+    rows: Any,
 ) -> Any:
     """`f(distribution, *row)` for all rows, `chunk_size` of them at a time."""
     if chunk_size < 1:

@@ -7,9 +7,11 @@ import hashlib
 import json
 import os
 import pathlib
+import sys
 import uuid
 import zipfile
-from collections.abc import Iterator
+import zlib
+from collections.abc import Callable, Iterator
 from typing import IO, Any, TypeAlias
 
 import equinox as eqx
@@ -51,11 +53,13 @@ def save(path: PathLike, tree: Any, metadata: Any = None) -> None:
         on all; gather sharded arrays first, or save them with
         [Orbax](https://orbax.readthedocs.io).
     - `metadata`: anything that JSON can hold, such as a step and the arguments of a
-        model, for [`rgen.load_metadata`][].
+        model, for [`rgen.load_metadata`][]: it returns keys as strings, and tuples as
+        lists.
 
     **Raises:** a `ValueError` where an array is not on this machine or has a dtype
-    that no file of NumPy holds, and where `metadata` is no JSON; an `OSError` where the
-    file cannot be written. Save once before a long training, to see it then.
+    that no file of NumPy holds, and where `metadata` cannot be written as JSON; an
+    `OSError` where the file cannot be written. Save once before a long training, to see
+    it then.
     """
     path = pathlib.Path(path)
     for leaf in jax.tree.leaves(tree):
@@ -64,7 +68,7 @@ def save(path: PathLike, tree: Any, metadata: Any = None) -> None:
         "format": _FORMAT,
         "version": __version__,
         "metadata": metadata,
-        "tree": dict(_describe(tree, "")),
+        "tree": dict(_describe(tree, "", _shape)),
     }
     try:
         text = json.dumps(header)
@@ -109,7 +113,7 @@ def load(path: PathLike, like: Any) -> Any:
                 f"is {__version__}, where the same arrays may mean something else. "
                 "Load it with that version."
             )
-        _compare(path, header["tree"], dict(_describe(like, "")))
+        _compare(path, header["tree"], dict(_describe(like, "", _shape)))
         leaves, structure = jax.tree.flatten(like)
         with archive.open(_LEAVES) as file:
             return structure.unflatten(_read(file, leaf) for leaf in leaves)
@@ -156,20 +160,24 @@ def _sync_folder(folder: pathlib.Path) -> None:
     """Brings a new name to the disk, where the system can."""
     if os.name != "posix":
         return
-    descriptor = os.open(folder, os.O_RDONLY)
-    try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)
+    # Some file systems do this by themselves, and refuse to be asked.
+    with contextlib.suppress(OSError):
+        descriptor = os.open(folder, os.O_RDONLY)
+        try:
+            os.fsync(descriptor)
+        finally:
+            os.close(descriptor)
 
 
 @contextlib.contextmanager
 def _opened(path: pathlib.Path) -> Iterator[zipfile.ZipFile]:
+    # What `zipfile` raises for one changed bit or another.
+    errors = EOFError, NotImplementedError, OSError, RuntimeError
     with open(path, "rb") as file:
         try:
             archive = zipfile.ZipFile(file)
             broken = archive.testzip()
-        except (zipfile.BadZipFile, EOFError, NotImplementedError) as error:
+        except (zipfile.BadZipFile, zlib.error, *errors) as error:
             raise _damaged(path, str(error)) from error
         if broken is not None:
             raise _damaged(path, f"{broken} has another checksum")
@@ -182,6 +190,8 @@ def _header(path: pathlib.Path, archive: zipfile.ZipFile) -> dict[str, Any]:
         header = json.loads(archive.read(_HEADER))
     except (KeyError, json.JSONDecodeError) as error:
         raise _damaged(path, f"no {_HEADER}") from error
+    if _LEAVES not in archive.namelist():
+        raise _damaged(path, f"no {_LEAVES}")
     if header.get("format") != _FORMAT:
         raise ValueError(
             f"load: {path} has the format {header.get('format')!r}, expected "
@@ -213,6 +223,9 @@ def _write(file: Any, x: Any) -> None:
 def _read(file: Any, x: Any) -> Any:
     if _is_key(x):
         return jr.wrap_key_data(jnp.load(file), impl=_implementation(x))
+    if isinstance(x, np.ndarray) and x.dtype == jnp.bfloat16:
+        # NumPy's files do not name it.
+        return np.load(file).view(x.dtype)
     return eqx.default_deserialise_filter_spec(file, x) if _is_array(x) else x
 
 
@@ -261,17 +274,20 @@ def _readable(x: jax.Array) -> bool:
 # What else is in a tree
 
 
-def _describe(x: Any, path: str) -> Iterator[tuple[str, str]]:
-    """The parts of a pytree by their paths: arrays by dtype and shape, and all else by
-    value or by name."""
+def _describe(
+    x: Any, path: str, of_array: Callable[[Any], str]
+) -> Iterator[tuple[str, str]]:
+    """The parts of a pytree by their paths: arrays by `of_array`, and all else by value
+    or by name."""
     if _is_array(x):
-        yield path, f"{x.dtype}{list(x.shape)}"
+        yield path, of_array(x)
     elif isinstance(x, eqx.Module):
         yield path, _name(type(x))
         for field in dataclasses.fields(x):
             inner = getattr(x, field.name, None)
-            describe = _static if field.metadata.get("static") else _describe
-            yield from describe(inner, f"{path}.{field.name}")
+            # What is static is no part of the file, and counts by its value.
+            of_inner = _text if field.metadata.get("static") else of_array
+            yield from _describe(inner, f"{path}.{field.name}", of_inner)
     elif _is_leaf(x):
         yield path, _text(x)
     else:
@@ -280,7 +296,8 @@ def _describe(x: Any, path: str) -> Iterator[tuple[str, str]]:
         )
         yield path, _node(x, structure)
         for keys, child in children:
-            yield from _describe(child, path + jax.tree_util.keystr(keys))
+            inner = path + jax.tree_util.keystr(keys)
+            yield from _describe(child, inner, of_array)
 
 
 def _node(x: Any, structure: Any) -> str:
@@ -290,12 +307,8 @@ def _node(x: Any, structure: Any) -> str:
     return f"{name} {_text(structure.node_data()[1])}"
 
 
-def _static(x: Any, path: str) -> Iterator[tuple[str, str]]:
-    """The same of what is no part of the arrays: they count by their values."""
-    if isinstance(x, eqx.Module):
-        yield from _describe(x, path)
-    else:
-        yield path, _text(x)
+def _shape(x: Any) -> str:
+    return f"{x.dtype}{list(x.shape)}"
 
 
 def _is_leaf(x: Any) -> bool:
@@ -306,7 +319,9 @@ def _text(x: Any) -> str:
     """What a value is, the same in every process."""
     if isinstance(x, np.ndarray | jax.Array):
         digest = hashlib.sha256(np.ascontiguousarray(x).tobytes()).hexdigest()
-        return f"{x.dtype}{list(x.shape)} {digest[:16]}"
+        return f"{_shape(x)} {digest[:16]}"
+    if isinstance(x, eqx.Module):
+        return str(list(_describe(x, "", _text)))
     if isinstance(x, functools.partial):
         parts = x.func, x.args, x.keywords
         return f"partial{_text(parts)}"
@@ -314,11 +329,26 @@ def _text(x: Any) -> str:
         return f"{_name(type(x))}({', '.join(map(_text, x))})"
     if isinstance(x, dict):
         return f"dict({', '.join(f'{k!r}: {_text(v)}' for k, v in x.items())})"
+    if isinstance(x, set | frozenset):
+        return f"{_name(type(x))}({', '.join(sorted(map(_text, x)))})"
     if callable(x):
         return _name(x)
-    text = repr(x)
+    # Not shortened, nor rounded.
+    with np.printoptions(threshold=sys.maxsize, floatmode="unique"):
+        text = repr(x)
     # The address of an object is another one in every process.
     return text if " at 0x" not in text else _name(type(x))
+
+
+def _compare_order(path: pathlib.Path, found: list, expected: list) -> None:
+    """Arrays are read one after the other."""
+    for key, other in zip(expected, found, strict=True):
+        if key != other:
+            raise ValueError(
+                f"load: {path} holds the parts of `like` in another order: `like{key}` "
+                f"stands where the file has `like{other}`. Make `like` with the code "
+                "that the file was made with."
+            )
 
 
 def _name(x: Any) -> str:
@@ -331,6 +361,7 @@ def _compare(path: pathlib.Path, found: dict, expected: dict) -> None:
     paths = [*found, *(key for key in expected if key not in found)]
     different = [key for key in paths if found.get(key) != expected.get(key)]
     if not different:
+        _compare_order(path, list(found), list(expected))
         return
     words = lambda tree, key: tree.get(key, "nothing")
     named = "; ".join(

@@ -1,6 +1,7 @@
 """Arrays that are sharded over the axes of a mesh."""
 
 import math
+from collections.abc import Callable
 from typing import Any
 
 import jax
@@ -14,16 +15,17 @@ def replicated(x: Shaped[Array, "..."]) -> Shaped[Array, "..."]:
     """`x`, whole on every device: sharded arrays cannot be cut or paired as one
     likes."""
     sharding = jax.typeof(x).sharding
-    if not _explicit(sharding):
+    if not _divided(sharding):
         return x
     return jax.sharding.reshard(x, NamedSharding(sharding.mesh, PartitionSpec()))
 
 
 def take_rows(x: Shaped[Array, "n ..."], rows: Array) -> Shaped[Array, "m ..."]:
-    """`x[rows]`, sharded as `x` is. A `ValueError` where the rows do not divide
-    evenly."""
-    sharding = jax.typeof(x).sharding
-    if not _explicit(sharding):
+    """`x[rows]`, sharded as `x` is; inside `jax.jit` over automatic axes, as the
+    compiler likes. A `ValueError` where the rows do not divide evenly."""
+    explicit = _divided(jax.typeof(x).sharding)
+    sharding = jax.typeof(x).sharding if isinstance(x, Tracer) else x.sharding
+    if not (isinstance(sharding, NamedSharding) and _divided(sharding)):
         return x[rows]
     axes = sharding.spec[0] or ()
     axes = axes if isinstance(axes, tuple) else (axes,)
@@ -33,22 +35,37 @@ def take_rows(x: Shaped[Array, "n ..."], rows: Array) -> Shaped[Array, "m ..."]:
             f"expected `size` to be a multiple of {shards}, the number of devices "
             f"over which the rows are sharded, got {len(rows)}. Take "
             f"{-(-len(rows) // shards) * shards} rows, or replicate the data by "
-            "jax.sharding.reshard(x, PartitionSpec())."
+            "jax.device_put(x, jax.sharding.NamedSharding(mesh, PartitionSpec()))."
         )
-    return x.at[rows].get(out_sharding=sharding)
+    if explicit:
+        return x.at[rows].get(out_sharding=sharding)
+    return jax.device_put(x[rows], sharding)
 
 
-def automatic(x: Shaped[Array, "..."]) -> Shaped[Array, "..."]:
-    """`x`, sharded as it is, over axes that the compiler takes care of: Diffrax's
-    solvers know no explicit ones."""
-    sharding = jax.typeof(x).sharding
-    if isinstance(x, Tracer) or not _explicit(sharding):
-        return x
-    assert isinstance(x.sharding, NamedSharding)
-    mesh = x.sharding.mesh
+def over_automatic_axes(f: Callable[[Any], Any], rows: Any) -> Any:
+    """`f(rows)`, computed over axes that the compiler takes care of, since Diffrax's
+    solvers know no explicit ones. The values have a row for each of the `rows`, and are
+    sharded as these are."""
+    leaves = jax.tree.leaves(rows)
+    explicit = [leaf for leaf in leaves if _divided(jax.typeof(leaf).sharding)]
+    if not explicit:
+        return f(rows)
+    sharding = jax.typeof(explicit[0]).sharding
+    mesh, spec = sharding.mesh, PartitionSpec(sharding.spec[0])
+    if isinstance(explicit[0], Tracer):
+        out = NamedSharding(mesh, spec)
+        return jax.sharding.auto_axes(f, axes=mesh.axis_names, out_sharding=out)(rows)
+    mesh = explicit[0].sharding.mesh
     axis_types = (AxisType.Auto,) * len(mesh.axis_names)
-    devices = np.asarray(mesh.devices)
-    mesh = Mesh(devices, mesh.axis_names, axis_types=axis_types)
+    automatic = Mesh(np.asarray(mesh.devices), mesh.axis_names, axis_types=axis_types)
+    with jax.set_mesh(automatic):
+        values = f(jax.tree.map(lambda leaf: _over(automatic, leaf), rows))
+    return jax.device_put(values, NamedSharding(mesh, spec))
+
+
+def _over(mesh: Mesh, x: Shaped[Array, "..."]) -> Shaped[Array, "..."]:
+    if not (isinstance(x.sharding, NamedSharding) and _divided(x.sharding)):
+        return x
     return jax.device_put(x, NamedSharding(mesh, x.sharding.spec))
 
 
@@ -56,6 +73,8 @@ def part_of(x: Shaped[Array, "n ..."], start: int, size: int) -> Shaped[Array, "
     """`x[start : start + size]`, sharded as `x` is where the devices divide it. JAX
     would put it on all of them."""
     part = x[start : start + size]
+    if isinstance(x, Tracer):
+        return part
     sharding = x.sharding
     if len(sharding.device_set) == 1 or not isinstance(sharding, NamedSharding):
         return part
@@ -83,5 +102,6 @@ def _varies(x: Tracer) -> bool:
     return bool(getattr(kind, "vma", ()))
 
 
-def _explicit(sharding: NamedSharding) -> bool:
+def _divided(sharding: NamedSharding) -> bool:
+    """Whether arrays are in parts; for the sharding of a type, over explicit axes."""
     return any(axis is not None for axis in sharding.spec)

@@ -1,12 +1,14 @@
 """Checkpoints: what comes back, what is refused, and what survives a crash."""
 
 import dataclasses
+import errno
 import functools
 import os
 import pathlib
 import random
 import resource
 import signal
+import stat
 import subprocess
 import sys
 import zipfile
@@ -35,9 +37,11 @@ def training_state(key=0):
     score = score_field()
     optim = optax.chain(optax.clip_by_global_norm(1.0), optax.adam(1e-3))
     state = optim.init(eqx.filter(score, eqx.is_inexact_array))
-    extra = {"half": jnp.ones(3, jnp.bfloat16), "rows": np.arange(4, dtype=np.int64)}
+    half = jnp.arange(3, dtype=jnp.bfloat16)
+    extra = {"half": half, "host": np.asarray(half), "rows": np.arange(4)}
     keys = jr.split(jr.key(key), 2), jr.key(key, impl="rbg")
-    return score, state, keys, jnp.array(150), extra, rgen.ScoreModel
+    unordered = frozenset(["a", "b", "c", "d"])
+    return score, state, keys, jnp.array(150), extra, rgen.ScoreModel, unordered
 
 
 def same_bits(a, b):
@@ -138,7 +142,8 @@ def test_what_is_not_an_array_counts_by_its_value(tmp_path):
     rgen.save(path, tree)
     rgen.load(path, tree)
     others = {
-        r"classes` is tuple\('b', 'a'\)": tree | {"c": Condition(("b", "a"), max)},
+        r"classes\[0\]` is 'b', and in the file 'a'": tree
+        | {"c": Condition(("b", "a"), max)},
         "activation.*relu.*silu": tree | {"c": Condition(("a", "b"), jax.nn.relu)},
         r"\['n'\]` is 4, and in the file 3": tree | {"n": 4},
         r"partial.*float64\[2\]": tree | {"f": functools.partial(np.add, table + 1)},
@@ -147,6 +152,38 @@ def test_what_is_not_an_array_counts_by_its_value(tmp_path):
     for message, other in others.items():
         with pytest.raises(ValueError, match=message):
             rgen.load(path, other)
+
+
+def test_a_module_whose_arrays_are_no_leaves_counts_by_its_value(tmp_path):
+    path = tmp_path / "tree.rgen"
+    inside = lambda field: functools.partial(max, field)
+    rgen.save(path, inside(score_field()))
+    rgen.load(path, inside(score_field()))
+    other = jax.tree.map(lambda x: x + 1 if eqx.is_array(x) else x, score_field())
+    for field in (score_field(1e-4), other):
+        with pytest.raises(ValueError, match="another tree"):
+            rgen.load(path, inside(field))
+
+
+class Pair(eqx.Module):
+    first: jax.Array
+    second: jax.Array
+
+
+class Swapped(eqx.Module):
+    """The same class after an edit."""
+
+    __qualname__ = "Pair"
+    second: jax.Array
+    first: jax.Array
+
+
+def test_arrays_that_changed_places_are_refused(tmp_path):
+    path = tmp_path / "tree.rgen"
+    rgen.save(path, Pair(jnp.zeros(2), jnp.ones(2)))
+    message = "in another order: `like.second` stands where the file has `like.first`"
+    with pytest.raises(ValueError, match=message):
+        rgen.load(path, Swapped(jnp.zeros(2), jnp.zeros(2)))
 
 
 def test_of_many_differences_the_first_are_named(tmp_path):
@@ -199,6 +236,27 @@ def test_a_byte_that_is_changed_is_noticed(tmp_path):
         other.write_bytes(changed)
         with pytest.raises(ValueError, match="damaged"):
             rgen.load(other, score_field())
+
+
+def test_no_changed_bit_is_a_wrong_array(tmp_path):
+    path, other = tmp_path / "a.rgen", tmp_path / "b.rgen"
+    saved = jnp.arange(2.0)
+    rgen.save(path, saved)
+    whole = path.read_bytes()
+    accepted = 0
+    for bit in range(0, 8 * len(whole), 3):
+        changed = bytearray(whole)
+        changed[bit // 8] ^= 1 << bit % 8
+        other.write_bytes(changed)
+        try:
+            loaded = rgen.load(other, saved)
+        except ValueError as error:
+            assert str(other) in str(error)
+        else:
+            # Zip files have bits that nobody reads, such as dates.
+            assert same_bits(loaded, saved)
+            accepted += 1
+    assert accepted < 3 * len(whole)
 
 
 def test_something_else_is_no_checkpoint(tmp_path):
@@ -262,6 +320,16 @@ def test_a_full_disk_leaves_the_file_that_was_there(size, tmp_path):
     assert os.listdir(tmp_path) == ["run.rgen"]
 
 
+def test_a_folder_that_cannot_be_brought_to_the_disk(tmp_path, monkeypatch):
+    def fsync(descriptor):
+        if stat.S_ISDIR(os.fstat(descriptor).st_mode):
+            raise OSError(errno.EINVAL, "Invalid argument")
+
+    monkeypatch.setattr(os, "fsync", fsync)
+    rgen.save(tmp_path / "run.rgen", jnp.ones(2))
+    assert same_bits(rgen.load(tmp_path / "run.rgen", jnp.zeros(2)), jnp.ones(2))
+
+
 def test_a_folder_that_is_not_there(tmp_path):
     for folder in (tmp_path / "no", tmp_path / "file"):
         (tmp_path / "file").touch()
@@ -311,7 +379,8 @@ def run(path, steps, kill_at=None):
 
 def killed_run(path, steps, kills, seed):
     """Kills a run at random steps, and lets it go on each time."""
-    steps_at = random.Random(seed).choices(range(1, steps), k=kills)
+    # So early that the run has not ended when it is killed.
+    steps_at = random.Random(seed).choices(range(1, steps - 10), k=kills)
     for step in sorted(steps_at):
         assert run(path, steps, kill_at=step) == -signal.SIGKILL
     assert run(path, steps) == 0

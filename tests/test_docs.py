@@ -14,6 +14,7 @@ import shutil
 import subprocess
 import sys
 import textwrap
+import tomllib
 import types
 
 import nbformat
@@ -302,6 +303,29 @@ def test_the_numbers_of_the_readme_are_on_the_page_of_results():
 def test_the_page_is_that_of_the_benchmarks(name: str):
     written = (DOCS / f"{name}.md").read_text("utf-8")
     assert written == report.page(name), "run: python -m benchmarks.report"
+
+
+def test_the_versions_that_pyproject_allows_were_tested():
+    project = tomllib.loads((ROOT / "pyproject.toml").read_text("utf-8"))["project"]
+    path = ROOT / "benchmarks" / "results" / "environments.jsonl"
+    lines = [json.loads(line) for line in path.read_text("utf-8").splitlines()]
+    assert [line["failed"] for line in lines if line["failures"]] == []
+
+    def of(versions):
+        return {
+            line["python"].rpartition(".")[0]: line
+            for line in lines
+            if line["versions"] == versions
+        }
+
+    prefix = "Programming Language :: Python :: "
+    named = [each.removeprefix(prefix) for each in project["classifiers"]]
+    pythons = {each for each in named if re.fullmatch(r"3\.\d+", each)}
+    assert of("newest").keys() == pythons
+    oldest = of("oldest")[project["requires-python"].removeprefix(">=")]
+    bounds = [re.match(r"(\w+)>=([\d.]+)", each) for each in project["dependencies"]]
+    for name, least in (bound.groups() for bound in bounds if bound):
+        assert oldest.get(name, least).startswith(least)
 
 
 # Notebooks, whose outputs are those of their last run

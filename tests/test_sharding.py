@@ -17,7 +17,8 @@ import rgen
 
 
 _PREAMBLE = """
-import jax, jax.numpy as jnp, jax.random as jr, numpy as np, rgen
+import contextlib, equinox as eqx, numpy as np, rgen
+import jax, jax.numpy as jnp, jax.random as jr
 from jax.sharding import AxisType, NamedSharding, PartitionSpec as P
 S2 = rgen.Sphere(2)
 assert len(jax.devices()) == 2
@@ -82,11 +83,17 @@ except ValueError as error:
     assert "a multiple of 2" in str(error), error
     # The remedies.
     assert "Take 6 rows" in str(error)
-    with jax.set_mesh(mesh):
-        whole = jax.sharding.reshard(sharded, P())
-        assert rgen.datasets.minibatch(jr.key(1), whole, 5).shape == (5, 3)
+    assert "jax.device_put(x, jax.sharding.NamedSharding(mesh" in str(error)
+    replicate = lambda x: jax.device_put(x, NamedSharding(mesh, P()))
+    five = lambda x: rgen.datasets.minibatch(jr.key(1), replicate(x), 5)
+    assert five(sharded).shape == jax.jit(five)(sharded).shape == (5, 3)
 else:
     raise AssertionError("5 rows over 2 devices")
+
+mesh = jax.make_mesh((2,), ("i",), axis_types=(AxisType.Auto,))
+sharded = jax.device_put(x, NamedSharding(mesh, P("i")))
+same(batch)
+assert batch(sharded).sharding == sharded.sharding
 """
 
 _MODELS = """
@@ -108,14 +115,18 @@ wide = rgen.VonMisesFisher(S2.origin, 3.0)
 y = rgen.sample(rgen.Uniform(S2), jr.key(1), 20)
 over = jax.device_put(y, NamedSharding(mesh, P("i")))
 whole = rgen.log_prob(wide, y)
-for log_prob in (
-    rgen.log_prob,
-    jax.jit(rgen.log_prob),
-    lambda wide, y: rgen.log_prob(wide, y, chunk_size=8),
-):
-    apart = log_prob(wide, over)
-    np.testing.assert_allclose(apart, whole, rtol=1e-5)
-over = rgen._sharding.automatic(over)
+flow = rgen.log_prob(model, y)
+in_chunks = lambda model, y: rgen.log_prob(model, y, chunk_size=8)
+compiled = map(eqx.filter_jit, (rgen.log_prob, in_chunks))
+for log_prob in (rgen.log_prob, in_chunks, *compiled):
+    for context in (contextlib.nullcontext(), jax.set_mesh(mesh)):
+        with context:
+            apart = log_prob(wide, over), log_prob(model, over)
+            assert apart[1].sharding.spec == P("i") and jnp.sum(apart[1]) < 0
+        for a, b in zip(apart, (whole, flow)):
+            np.testing.assert_allclose(a, b, rtol=1e-5)
+auto = jax.make_mesh((2,), ("i",), axis_types=(AxisType.Auto,))
+over = jax.device_put(y, NamedSharding(auto, P("i")))
 part = rgen._sharding.part_of(over, 8, 8)
 assert part.sharding == over.sharding and np.array_equal(part, y[8:16])
 assert rgen._sharding.part_of(over, 8, 7).shape == (7, 3)
