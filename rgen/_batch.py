@@ -14,7 +14,7 @@ from jax.core import Tracer
 from jaxtyping import Array
 
 from ._check import check_points
-from ._cost import Cost
+from ._cost import Cost, why_not_finished
 from ._distribution import AbstractDistribution
 from ._errors import leading_axis, warn
 from ._sharding import over_automatic_axes, part_of
@@ -256,13 +256,10 @@ def _warn(
         return
     first = broken[0]
     unfinished = int(np.sum(~np.asarray(cost.finished)))
-    stopped_at = np.asarray(cost.stopped_at)[first]
-    time = "" if np.isnan(stopped_at) else f", which stopped at time {stopped_at:.4g}"
+    why = why_not_finished(cost.stopped_at[first])
     warn(
         f"{where}: {len(broken)} of {len(values)} {what} of the "
-        f"{type(distribution).__name__} are NaN, the first of them row {first}"
-        f"{time}; the other rows are right. {unfinished} did not finish: the solver "
-        "took all its `max_steps`, or a Moser flow has negative mass there. If more "
-        "steps or longer training don't mend it, look for NaN in the field.",
+        f"{type(distribution).__name__} are NaN, the first of them row {first}; the "
+        f"other rows are right. {unfinished} did not finish. Of row {first}: {why}.",
         RuntimeWarning,
     )

@@ -1,6 +1,18 @@
 import equinox as eqx
 import jax.numpy as jnp
+from jax.core import Tracer
 from jaxtyping import Array, Bool, Float, Int
+
+from ._typing import Scalar
+
+
+_UNFINISHED = (
+    "the solver took all its `max_steps` (give it more; `stopped_at` of its `Cost` is "
+    "the time that it reached), or a Moser flow has negative mass there (train it for "
+    "longer or with a larger `penalty`; `ratio` says where its density is positive), "
+    "or a flow map could not be inverted (train it at times in both orders), or the "
+    "field is NaN"
+)
 
 
 class Cost(eqx.Module):
@@ -58,4 +70,14 @@ def total(costs: Cost) -> Cost:
         jnp.sum(costs.steps, axis=0),
         jnp.all(costs.finished, axis=0),
         jnp.nanmin(costs.stopped_at, axis=0),
+    )
+
+
+def why_not_finished(stopped_at: Scalar) -> str:
+    """What is behind a result that is NaN, and the remedies."""
+    if isinstance(stopped_at, Tracer) or jnp.isnan(stopped_at):
+        return _UNFINISHED
+    return (
+        f"the solver took all its `max_steps` and reached time {stopped_at:.4g}. Give "
+        "it more steps, or look for NaN in the field there"
     )

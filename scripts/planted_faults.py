@@ -433,8 +433,8 @@ FAULTS = [
     Fault(
         "paths-share-noise",
         "rgen/_model/_score_model.py",
-        "return self.sampler(self.score, self.process, x, sampler_key)",
-        "return self.sampler(self.score, self.process, x, jr.key(0))",
+        "self.sampler(self.score, self.process, x, sampler_key)",
+        "self.sampler(self.score, self.process, x, jr.key(0))",
         "All paths of a reverse SDE have the same noise.",
         ("tests/test_sampling.py::test_moments_of_the_reverse_walk",),
     ),
@@ -552,8 +552,8 @@ FAULTS = [
     Fault(
         "model-divergence-sign",
         "rgen/_sampler/_probability_flow.py",
-        "return process.prior.log_prob(end) + change, cost",
-        "return process.prior.log_prob(end) - change, cost",
+        "return log_prob + change, prior_cost + cost",
+        "return log_prob - change, prior_cost + cost",
         "The divergence in the density of a score model has the wrong sign.",
         ("tests/test_sampling.py::test_ornstein_uhlenbeck_model",),
     ),

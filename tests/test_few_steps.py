@@ -346,6 +346,11 @@ COUNTS = {
     "Euler": (lambda s: rgen.FewSteps(5, s["clock, Euler"][0]), 5),
     "Heun": (lambda s: rgen.FewSteps(5, s["clock, Heun"][0]), 10),
     "Bosh3": (lambda s: rgen.FewSteps(5, s["clock, Bosh3"][0]), 16),
+    # Each step is three, which begin with the last stage of the one before.
+    "halves, Bosh3": (
+        lambda s: rgen.FewSteps(5, diffrax.HalfSolver(diffrax.Bosh3())),
+        47,
+    ),
     "churn": (lambda s: rgen.Churn(5, 1.0), 10),
     # The first step starts at the highest noise level.
     "churn, Bosh3": (lambda s: rgen.Churn(5, 1.0, s["clock, Bosh3"][0]), 20),
@@ -517,6 +522,11 @@ def test_a_high_power_is_the_grid_of_the_process():
     grid, power = process.time_grid(8), rgen.PowerGrid(1e3)(process, 8)
     # A thousandth of the logarithm of the ratio, which is three; and its rounding.
     np.testing.assert_allclose(power, grid, atol=2e-3)
+    # Without overflow, or powers that round to one.
+    limit = rgen.PowerGrid(1e8)(process, 8)
+    np.testing.assert_allclose(limit, grid, atol=1e-5)
+    low = rgen.PowerGrid(5e-3)(process, 8)
+    assert jnp.isfinite(low).all() and (jnp.diff(low) < 0).all()
     # More of the steps at high noise levels.
     assert (rgen.PowerGrid(3.0)(process, 8)[1:-1] > grid[1:-1]).all()
 
@@ -587,15 +597,43 @@ def test_few_steps_of_no_number():
             rgen.PowerGrid(power)
 
 
-def test_a_grid_of_the_wrong_length():
-    process = SMOOTH["S2"]
-    grid = lambda process, steps: jnp.linspace(1.0, 0.0, steps)
-    for sampler in (
+def on_a_grid(grid):
+    return (
         rgen.FewSteps(4, grid=grid),
         rgen.Churn(4, 1.0, grid=grid),
         rgen.ReverseSDE(4, grid=grid),
-    ):
-        with pytest.raises(
-            ValueError, match=r"5 times.*got one of shape \(4,\).*Power"
-        ):
-            sampler(ZERO, process, S2.origin, jr.key(0))
+    )
+
+
+@pytest.mark.parametrize(
+    ("times", "found"),
+    [
+        (lambda t0, t1: jnp.linspace(t1, t0, 4), r"one of shape \(4,\)"),
+        (lambda t0, t1: jnp.linspace(t0, t1, 5), r"\[0\.  "),
+        (lambda t0, t1: jnp.linspace(t1, t0 + 0.1, 5), r"\[1\.  "),
+        (lambda t0, t1: jnp.array([t1, 0.5, 0.6, 0.3, t0]), r"\[1\.  0\.5 0\.6"),
+        (lambda t0, t1: jnp.full(5, jnp.nan), r"\[nan"),
+    ],
+    ids=["length", "rises", "end", "order", "nan"],
+)
+def test_a_grid_of_wrong_times(times, found):
+    process = SMOOTH["S2"]
+    grid = lambda process, steps: times(process.schedule.t0, process.schedule.t1)
+    for sampler in on_a_grid(grid):
+        call = lambda x, sampler=sampler: sampler(ZERO, process, x, jr.key(0))
+        for each in (call, jax.jit(call)):
+            with pytest.raises(ValueError, match=rf"5 times.*, got {found}.*Power"):
+                each(S2.origin)
+
+
+def test_a_grid_of_traced_times_that_rise_is_nan():
+    process = SMOOTH["S2"]
+
+    @jax.jit
+    def samples(shift):
+        grid = lambda process, steps: process.time_grid(steps) + shift
+        samplers = on_a_grid(grid)
+        return [s(ZERO, process, S2.origin, jr.key(0))[0] for s in samplers]
+
+    assert jnp.isfinite(jnp.stack(samples(0.0))).all()
+    assert jnp.isnan(jnp.stack(samples(0.1))).all()

@@ -62,7 +62,7 @@ def process_time(process, s):
     return schedule.t1 + (schedule.t0 - schedule.t1) * s
 
 
-def losses(name, field, velocity, n=20):
+def losses(name, field, velocity, n=20, weight=unit):
     """The losses of points and times, the times, and the points with their noise."""
     x0, keys = points(S2, jr.key(0), n), jr.split(jr.key(1), n)
     s, t = jnp.linspace(0.1, 0.4, n), jnp.linspace(0.9, 0.5, n)
@@ -70,9 +70,9 @@ def losses(name, field, velocity, n=20):
     def one(x0, s, t, key):
         if name == "semigroup":
             times = s, 0.3 * s + 0.7 * t, t
-            return rgen.losses.semigroup(field, BROWNIAN, x0, *times, key, unit)
+            return rgen.losses.semigroup(field, BROWNIAN, x0, *times, key, weight)
         loss = MAP_LOSSES[name]
-        return loss(field, velocity, BROWNIAN, x0, s, t, key, unit)
+        return loss(field, velocity, BROWNIAN, x0, s, t, key, weight)
 
     x = jax.vmap(BROWNIAN.sample)(x0, process_time(BROWNIAN, s), keys)
     return jax.jit(jax.vmap(one))(x0, s, t, keys), s, t, x
@@ -94,6 +94,15 @@ def test_losses_of_a_flow_that_is_faster(name):
         height = np.tanh(np.arctanh(x[:, 2]) + GROWTH * (t - s))
         # The map of a flow carries the velocity of the flow to itself.
         np.testing.assert_allclose(found, 0.01 * (1 - height**2), rtol=1e-9)
+
+
+@pytest.mark.parametrize("name", MAP_LOSSES)
+def test_a_weight_is_that_of_a_time_of_the_process(name):
+    weight = lambda process, t: 1 + t
+    one, s, t, _ = losses(name, lopsided, velocity)
+    weighted = losses(name, lopsided, velocity, weight=weight)[0]
+    at = process_time(BROWNIAN, s if name == "eulerian" else t)
+    np.testing.assert_allclose(weighted, (1 + at) * one, rtol=1e-4)
 
 
 def test_semigroup_loss_of_steps_that_differ():
@@ -178,13 +187,23 @@ def nowhere(x, s, t):
 def test_a_map_that_cannot_be_inverted():
     model = rgen.FlowMap(rgen.Uniform(S2), nowhere)
     x = jnp.array([[1.0, 0.0, 0.0], [0.0, 0.6, -0.8]])
-    with pytest.warns(RuntimeWarning, match="2 of 2 .*NaN"):
+    with pytest.warns(RuntimeWarning, match="2 of 2 .*NaN.*times in both orders"):
         assert jnp.all(jnp.isnan(rgen.log_prob(model, x)))
     _, error = jax.jit(jax.vmap(model.log_prob_and_error))(x)
     # All points end within a ten-thousandth of the way from the pole.
     np.testing.assert_allclose(error, jax.vmap(S2.dist, (0, None))(x, NORTH), atol=1e-3)
     with pytest.raises(eqx.EquinoxRuntimeError, match="times in both orders"):
         eqx.filter_jit(model.log_prob)(x[0])
+
+
+def test_points_far_from_the_origin_are_inverted():
+    plane = rgen.Euclidean(2)
+    base = rgen.WrappedNormal(plane, plane.origin, 1e4)
+    model = rgen.FlowMap(base, lambda x, s, t: 0.3 * x)
+    x = rgen.sample(model, jr.key(0), 256)
+    wider = rgen.WrappedNormal(plane, plane.origin, 1.3e4)
+    # A log-density of -20, in float32.
+    np.testing.assert_allclose(log_probs(model, x), log_probs(wider, x), rtol=1e-5)
 
 
 GAUSSIAN = rgen.OrnsteinUhlenbeck(rgen.Euclidean(2), rgen.LogUniformSchedule(1e-3))

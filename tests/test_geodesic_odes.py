@@ -256,9 +256,21 @@ def test_solvers_that_munthe_kaas_cannot_take():
             rgen.MuntheKaas(S2, solver)
 
 
-@pytest.mark.parametrize("kind", ["Heun", "MK Heun"])
-def test_points_of_the_wrong_kind(kind):
-    solver = SOLVERS[kind][0](S2)
+@pytest.mark.parametrize(
+    "make",
+    [rgen.GeodesicRandomWalk, SOLVERS["Heun"][0], SOLVERS["MK Heun"][0]],
+    ids=["walk", "Heun", "MK Heun"],
+)
+def test_points_of_the_wrong_kind(make):
+    solver = make(S2)
+    schedule = rgen.LogUniformSchedule(1e-2)
+    model = rgen.ScoreModel(
+        lambda x, t: 0 * x,
+        rgen.Brownian(S2, schedule),
+        flow=rgen.ProbabilityFlow(solver, diffrax.StepTo(jnp.linspace(0, 1, 3))),
+    )
+    with pytest.raises(ValueError, match=r"got a tuple\..*take a Diffrax solver"):
+        model.log_prob(S2.origin)
     with pytest.raises(
         ValueError, match=r"shape \(3,\), got \(4, 3\)\. Methods act on"
     ):

@@ -45,7 +45,7 @@ class DenoisingMultistep(diffrax.AbstractSolver):
     fixed steps: `diffrax.StepTo`, or [`rgen.FewSteps`][], whose default it is. Uses
     geodesic interpolation for dense/ts output. Does not solve SDEs, or densities.
 
-    Use it with few steps, four or more: each evaluation serves two of them.
+    Use it with few steps, ten or more: each evaluation serves two of them.
 
     With a drift, $d = -2 v f / \beta$ for the field $f$ of the flow: that of an
     [`rgen.OrnsteinUhlenbeck`][] process is $v\,(x + s)$. The order is 2, and the pull

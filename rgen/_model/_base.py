@@ -2,39 +2,20 @@ import abc
 from typing import final
 
 import jax.numpy as jnp
-from jax.core import Tracer
 from jaxtyping import Array
 
-from .._cost import Cost
+from .._cost import Cost, why_not_finished
 from .._distribution import AbstractDistribution
 from .._distribution._base import on_manifold
 from .._errors import require
 from .._typing import BoolScalar, Floating, Key, Point, Scalar, typed
 
 
-_UNFINISHED = (
-    "the solver took all its `max_steps` (give it more; `stopped_at` of its `Cost` is "
-    "the time that it reached), or a Moser flow has negative mass there (train it for "
-    "longer or with a larger `penalty`; `ratio` says where its density is positive), "
-    "or a flow map could not be inverted (train it at times in both orders), or the "
-    "field is NaN"
-)
-
-
 def require_finished(
     cost: Cost, value: Floating[Array, "..."], ok: BoolScalar | bool = False
 ) -> Floating[Array, "..."]:
     """`value`, or an error where the solver did not finish and it is not `ok`."""
-    return require(cost.finished | ok, value, _why_not_finished(cost.stopped_at))
-
-
-def _why_not_finished(stopped_at: Scalar) -> str:
-    if isinstance(stopped_at, Tracer) or jnp.isnan(stopped_at):
-        return _UNFINISHED
-    return (
-        f"the solver took all its `max_steps` and reached time {stopped_at:.4g}. Give "
-        "it more steps, or look for NaN in the field there"
-    )
+    return require(cost.finished | ok, value, why_not_finished(cost.stopped_at))
 
 
 class AbstractModel(AbstractDistribution):

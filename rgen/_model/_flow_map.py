@@ -27,8 +27,8 @@ class FlowMap(AbstractModel):
     et al., *Flow Map Matching*, 2024; on manifolds Davis et al., *Generalised Flow
     Maps*, 2025).
 
-    Train the field by [`rgen.losses.lagrangian`][], [`rgen.losses.eulerian`][] or
-    [`rgen.losses.semigroup`][].
+    Train the field by [`rgen.losses.lagrangian`][]; [`rgen.losses.semigroup`][] and
+    [`rgen.losses.eulerian`][] are other ways, which trained less well.
 
     The density of a sample follows from the change of variables,
 
@@ -110,7 +110,8 @@ class FlowMap(AbstractModel):
         self, x: Point, key: Key | None = None
     ) -> tuple[Scalar, Cost]:
         log_prob, error, base_cost = self._round_trip(x, key)
-        near = error < jnp.finfo(x.dtype).eps ** 0.5
+        scale = jnp.maximum(1, jnp.max(jnp.abs(x)))
+        near = error < jnp.finfo(x.dtype).eps ** 0.5 * scale
         # One map back, Newton's steps, and one map with its determinant.
         cost = Cost((2 + NEWTON_STEPS) * self._steps, self._steps, near)
         return jnp.where(near, log_prob, jnp.nan), base_cost + cost

@@ -103,5 +103,6 @@ class ScoreModel(AbstractModel):
     @typed
     def sample_and_cost(self, key: Key) -> tuple[Point, Cost]:
         prior_key, sampler_key = jr.split(key)
-        x = self.process.prior.sample(prior_key)
-        return self.sampler(self.score, self.process, x, sampler_key)
+        x, prior_cost = self.process.prior.sample_and_cost(prior_key)
+        x, cost = self.sampler(self.score, self.process, x, sampler_key)
+        return x, prior_cost + cost

@@ -17,7 +17,7 @@ class FewSteps(AbstractSampler):
     r"""The probability-flow ODE, [`rgen.probability_flow`][], in a fixed number of
     steps along a grid of times.
 
-    Use it when evaluations of the score are expensive, with 8 to 32 steps. Its error
+    Use it when evaluations of the score are expensive, with 16 to 32 steps. Its error
     is not controlled: compare with twice as many. [`rgen.ProbabilityFlow`][] chooses
     its steps by a tolerance, and takes more of them.
 

@@ -49,7 +49,10 @@ class PowerGrid(eqx.Module):
         check_steps("PowerGrid", steps, "Take as many as the sampler takes.")
         schedule = process.schedule
         ends = jnp.array([schedule.t1, schedule.t0])
-        first, last = jax.vmap(schedule.variance)(ends) ** (0.5 / self.power)
-        v = jnp.linspace(first, last, steps + 1) ** (2 * self.power)
+        first, last = jnp.log(jax.vmap(schedule.variance)(ends))
+        # In logarithms: powers overflow, or round to one.
+        ratio = jnp.expm1((last - first) / (2 * self.power))
+        steps_up = jnp.log1p(jnp.linspace(0, 1, steps + 1) * ratio)
+        v = jnp.exp(first + 2 * self.power * steps_up)
         # The ends themselves, without rounding.
         return jax.vmap(schedule.time)(v).at[jnp.array([0, -1])].set(ends)

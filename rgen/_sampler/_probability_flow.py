@@ -74,7 +74,8 @@ class ProbabilityFlow(AbstractSampler):
         flow = density_term(probability_flow(process, score), divergence, key)
         ends = process.schedule.t0, process.schedule.t1
         (end, change), cost = self._carry(flow, process, x, *ends)
-        return process.prior.log_prob(end) + change, cost
+        log_prob, prior_cost = process.prior.log_prob_and_cost(end)
+        return log_prob + change, prior_cost + cost
 
     @typed
     def sample_and_change(

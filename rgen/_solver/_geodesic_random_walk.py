@@ -10,6 +10,7 @@ from .._manifold import AbstractManifold
 from .._typing import Floating
 from ._exponential import Exponential
 from ._retraction import AbstractRetraction
+from ._start import check_start
 
 
 _Time: TypeAlias = Any
@@ -91,7 +92,7 @@ class GeodesicRandomWalk(diffrax.AbstractItoSolver):
         return 0.5
 
     def init(self, terms: Any, t0: _Time, t1: _Time, y0: Any, args: Any) -> None:
-        self.manifold._check_shapes("init", y0=y0)
+        check_start("GeodesicRandomWalk", self.manifold, y0)
 
     def step(
         self,

@@ -67,6 +67,12 @@ def _directed(
 def _check_error_estimate(
     solver: diffrax.AbstractSolver, controller: diffrax.AbstractStepSizeController
 ) -> None:
+    if isinstance(controller, diffrax.ConstantStepSize):
+        raise ValueError(
+            "expected a `stepsize_controller` that says where the steps are, got a "
+            "ConstantStepSize. Take diffrax.StepTo(times), with the times "
+            "process.time_grid(20) for a score and jnp.linspace(0, 1, 21) for a flow."
+        )
     adaptive = isinstance(controller, diffrax.AbstractAdaptiveStepSizeController)
     if adaptive and not _estimates(solver):
         raise ValueError(

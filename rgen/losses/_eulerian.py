@@ -23,7 +23,8 @@ def eulerian(
     $w\,|\partial_s X_{s,t}(x_s) + \mathrm dX_{s,t}(x_s)\,f(x_s, s)|^2$: all points of
     one trajectory of the velocity $f$ are mapped to the same endpoint (Boffi et al.,
     *How to Build a Consistency Model*, 2025). No gradient is taken through the second
-    term.
+    term. In our experiments networks learnt nothing by it from a trained score: begin
+    with [`rgen.losses.lagrangian`][].
 
     **Arguments:** those of [`rgen.losses.lagrangian`][], with the `weight` at the time
     `s`.

@@ -17,7 +17,7 @@ def between_halves(metric: Callable[[Array, Array], Any], x: Any, key: Key) -> A
     ```python
     metric = functools.partial(rgen.metrics.wasserstein, manifold)
     floor = rgen.metrics.between_halves(metric, data, key)
-    half = rgen.datasets.minibatch(half_key, data, len(data) // 2)
+    half, _ = rgen.datasets.random_split(half_key, data, (0.5, 0.5))
     value = metric(rgen.sample(model, sample_key, len(half)), half)
     ```
 
@@ -48,7 +48,8 @@ def between_halves(metric: Callable[[Array, Array], Any], x: Any, key: Key) -> A
     x = replicated(check_floating(x, ("n", *x.shape[1:]), "points"))
     if len(x) < 2:
         raise ValueError(
-            "between_halves: expected `x` to hold two points or more, got 1."
+            "between_halves: expected `x` to hold two points or more, got 1. Give it "
+            "the whole data set."
         )
     order, half = jr.permutation(key, len(x)), len(x) // 2
     return metric(x[order[:half]], x[order[half : 2 * half]])

@@ -20,9 +20,9 @@ def wasserstein(
     r"""The Wasserstein-1 distance of two samples of one size under the geodesic
     distance: the least mean of $d(x_i, y_{\sigma(i)})$ over all permutations $\sigma$.
 
-    Exact, by SciPy's `linear_sum_assignment`, in a time that grows as $n^3$: a few
-    seconds for $n = 2000$. Two samples of one distribution are not at the distance 0:
-    compare with the distance of two samples of the data.
+    Exact, by SciPy's `linear_sum_assignment`, so not inside of `jax.jit`, and in a time
+    that grows as $n^3$: a few seconds for $n = 2000$. Two samples of one distribution
+    are not at the distance 0: compare with the distance of two samples of the data.
 
     **Arguments:**
 
