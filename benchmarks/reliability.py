@@ -39,7 +39,7 @@ CAMPAIGNS = {
     ),
     "mass": Campaign(
         "densities of models, distributions and kernels that integrate to one",
-        ("tests", "-k", "integrate or integrates or mass_of_one"),
+        ("tests", "-k", "integrate or mass_one or total_mass"),
     ),
     "killed_runs": Campaign(
         "trainings that are killed at random steps and go on",

@@ -22,7 +22,7 @@ import pytest
 from helpers import slow
 from nbclient.exceptions import CellExecutionError
 
-from benchmarks import report
+from benchmarks import reliability, report
 
 
 ROOT = pathlib.Path(__file__).parent.parent
@@ -303,6 +303,20 @@ def test_the_numbers_of_the_readme_are_on_the_page_of_results():
 def test_the_page_is_that_of_the_benchmarks(name: str):
     written = (DOCS / f"{name}.md").read_text("utf-8")
     assert written == report.page(name), "run: python -m benchmarks.report"
+
+
+def test_every_word_of_a_campaign_chooses_a_test():
+    for campaign in reliability.CAMPAIGNS.values():
+        files, _, choice = " ".join(campaign.arguments).partition(" -k ")
+        paths = [ROOT / file for file in files.split() if not file.startswith("--")]
+        texts = [
+            path.read_text("utf-8")
+            for each in paths
+            for path in ([each] if each.is_file() else each.glob("test_*.py"))
+        ]
+        names = re.findall(r"^def (test_\w+)", "\n".join(texts), re.M)
+        for word in choice.removeprefix("not ").split(" or "):
+            assert any(word in name for name in names), word
 
 
 def test_the_versions_that_pyproject_allows_were_tested():
