@@ -649,6 +649,44 @@ FAULTS = [
         ("tests/test_batch.py::test_samples_do_not_depend_on_the_chunks[closed form]",),
     ),
     Fault(
+        "grid-that-rises",
+        "rgen/_sampler/_grid.py",
+        "never_rise = jnp.all(jnp.diff(times) <= 0)",
+        "never_rise = jnp.all(jnp.isfinite(times))",
+        "A sampler takes times in any order.",
+        ("tests/test_few_steps.py::test_a_grid_of_wrong_times[order]",),
+    ),
+    Fault(
+        "eulerian-weight",
+        "rgen/losses/_eulerian.py",
+        "error = root(weight, process, at_s) * error",
+        "error = root(weight, process, process_time(process.schedule, t)) * error",
+        "The Eulerian loss has the weight of the other time.",
+        (
+            "tests/test_flow_map.py::"
+            "test_a_weight_is_that_of_a_time_of_the_process[eulerian]",
+        ),
+    ),
+    Fault(
+        "semigroup-target",
+        "rgen/losses/_semigroup.py",
+        "target = jax.lax.stop_gradient(step(step(x_s, s, r), r, t))",
+        "target = step(step(x_s, s, r), r, t)",
+        "The semigroup loss has a gradient through its target.",
+        (
+            "tests/test_flow_map.py::"
+            "test_no_gradient_is_taken_through_the_target[semigroup]",
+        ),
+    ),
+    Fault(
+        "checkpoint-order",
+        "rgen/_checkpoint.py",
+        "        _compare_order(path, list(found), list(expected))\n",
+        "",
+        "Two arrays of a class that changed places are loaded swapped.",
+        ("tests/test_checkpoint.py::test_arrays_that_changed_places_are_refused",),
+    ),
+    Fault(
         "checkpoint-in-place",
         "rgen/_checkpoint.py",
         """        with open(temporary, "xb") as file:

@@ -319,6 +319,24 @@ def test_a_condition_and_an_embedding_go_together():
         field(x, t, t)
 
 
+def of_ones(field):
+    """The field with a network whose output is one: the bias of its last layer, which
+    begins at zero."""
+    last = lambda field: field.field.network.last.bias
+    return eqx.tree_at(last, field, jnp.ones_like(last(field)))
+
+
+@pytest.mark.parametrize("times", [(0.0, 1.0), (0.2, 0.7), (0.7, 0.2)])
+def test_the_mean_velocity_of_a_constant_output(times):
+    process = PROCESSES["Poses"]()
+    field, (s, t) = of_ones(map_field(process)), map(jnp.array, times)
+    x = points(process.manifold, jr.key(0), 1)[0]
+    u = s + (t - s) * (jnp.arange(500) + 0.5) / 500
+    diagonal = jax.vmap(field, (None, 0, 0))(x, u, u)
+    # Gauss's rule with five nodes, of a speed that changes a hundredfold.
+    np.testing.assert_allclose(field(x, s, t), jnp.mean(diagonal, 0), rtol=1e-2)
+
+
 @pytest.mark.parametrize("name", ["Brownian on S2", "Ornstein-Uhlenbeck", "Poses"])
 @pytest.mark.parametrize("u", [0.0, 0.5, 1.0])
 def test_the_velocity_of_an_output_of_order_one(name, u):
@@ -333,10 +351,7 @@ def test_the_velocity_of_an_output_of_order_one(name, u):
         return x, rgen.FlowVelocity(process, score)(x, u)
 
     x, v = jax.vmap(velocity)(x0, jr.split(jr.key(1), n))
-    field = map_field(process)
-    # Whatever the last layer has for a bias is its output.
-    last = lambda field: field.field.network.last.bias
-    field = eqx.tree_at(last, field, jnp.ones_like(last(field)))
+    field = of_ones(map_field(process))
     own = jax.vmap(field, (0, None, None))(x, u, u)
     size = lambda v: jnp.sqrt(jnp.mean(v**2, axis=0))
     # Of coordinates, and for one data point; factors of a pose differ a thousandfold.

@@ -29,6 +29,13 @@ def test_there_are_thirty_faults_or_more_with_names_of_their_own():
     assert len(names) == len(set(names)) >= 30
 
 
+def test_every_fault_was_planted():
+    path = ROOT / "benchmarks" / "results" / "planted_faults.jsonl"
+    lines = [json.loads(line) for line in path.read_text("utf-8").splitlines()]
+    assert [line["fault"] for line in lines] == [fault.name for fault in SCRIPT.FAULTS]
+    assert all(line["caught"] for line in lines)
+
+
 @every_fault
 def test_a_fault_can_be_planted(fault):
     text = (ROOT / fault.file).read_text("utf-8")

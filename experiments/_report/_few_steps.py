@@ -17,7 +17,7 @@ from ..few_steps import (
 )
 from ..map_losses import STEPS
 from ._lines import grouped
-from ._tables import interval, mean
+from ._tables import decimals, interval, mean
 
 
 NAMES = {
@@ -90,13 +90,18 @@ def measured(groups: Groups, cases: list[str]) -> list[str]:
 
 
 def minutes(groups: Groups) -> str:
-    """The longest training of a teacher and of a map, on one core."""
+    """The median of the trainings of teachers and of maps, on one core."""
     lines = [line for group in groups.values() for line in group]
-    longest = [
-        max(line["cores"] * line.get(field, 0) for line in lines) / 60
-        for field in ("train_seconds", "map_seconds")
-    ]
-    return " and ".join(f"{each:.0f}" for each in longest)
+    medians = []
+    for field in ("train_seconds", "map_seconds"):
+        # Each training once, of all the lines that it has.
+        found = {
+            (line["case"], line["seed"]): line["cores"] * line[field] / 60
+            for line in lines
+            if field in line
+        }
+        medians.append(np.median(list(found.values())))
+    return " and ".join(f"{each:.0f}" for each in medians)
 
 
 def main_table(groups: Groups) -> str:
@@ -114,7 +119,7 @@ def biased(groups: Groups) -> str:
         value, source = FEW_STEPS[case]
         columns = ("ideal", 0), ("multistep", 10), ("map", 2), ("map", 1)
         found = [groups.get((case, *each), []) for each in columns]
-        cells = [interval([g["biased_mmd"] for g in group], 3) for group in found]
+        cells = [spread([g["biased_mmd"] for g in group]) for group in found]
         rows.append([title(case), f"{value} ({source})", *cells])
     head = ["published, 1", "other data", "multistep, 10", "map, 2", "map, 1"]
     return table(["", *head], rows)
@@ -158,7 +163,14 @@ def excess(group: list[dict], dim: int) -> str:
     """The negative log-likelihood of samples under the target above its entropy, per
     dimension."""
     found = [(g["log_density_floor"] - g["log_density"]) / dim for g in group]
-    return interval(found, 3)
+    return spread(found)
+
+
+def spread(numbers: list[float]) -> str:
+    """The mean and its interval, or the numbers themselves where they are few."""
+    if len(numbers) > 3:
+        return interval(numbers, 3)
+    return ", ".join(decimals(number, 3) for number in sorted(numbers))
 
 
 def curves(groups: Groups) -> str:
