@@ -380,6 +380,39 @@ def test_a_teacher_of_another_manifold():
         rgen.sample(rgen.FlowMap(rgen.Uniform(S2), lambda x, s, t: x[:2]), jr.key(0), 2)
 
 
+class Learnt(rgen.AbstractSchedule):
+    """A schedule of a user's own, with an array."""
+
+    speed: jax.Array
+    t0: float = eqx.field(static=True, default=1e-3)
+    t1: float = eqx.field(static=True, default=1.0)
+
+    def beta(self, t):
+        return self.speed * jnp.ones_like(t)
+
+    def variance(self, t):
+        return self.speed * t
+
+    def time(self, v):
+        return v / self.speed
+
+
+def test_a_teacher_whose_schedule_has_arrays():
+    process = rgen.Brownian(S2, Learnt(jnp.array(5.0)))
+    other = rgen.Brownian(S2, Learnt(jnp.array(6.0)))
+    score = lambda x, t: jnp.zeros_like(x)
+    times = jnp.array(0.2), jnp.array(0.7)
+
+    def loss(process, teacher):
+        velocity = rgen.FlowVelocity(teacher, score)
+        args = S2.origin, *times, jr.key(0)
+        return rgen.losses.lagrangian(exact, velocity, process, *args)
+
+    assert jnp.isfinite(eqx.filter_jit(loss)(process, process))
+    with pytest.raises(ValueError, match=r"the schedule .*process of the teacher"):
+        loss(process, other)
+
+
 T1 = rgen.Torus(1)
 CIRCLE = rgen.Brownian(T1, rgen.LogUniformSchedule(1e-2))
 CENTRES, SHARES = jnp.array([[-1.0], [1.5]]), jnp.array([0.3, 0.7])
