@@ -1,14 +1,16 @@
 from collections.abc import Callable
-from typing import TypeAlias
+from typing import Any, TypeAlias
 
+import equinox as eqx
 import jax
 import jax.numpy as jnp
+import numpy as np
 from jax.core import Tracer
 from jax.typing import DTypeLike
 from jaxtyping import Array
 
 from .._process import AbstractProcess
-from .._typing import BoolScalar, Floating, Scalar
+from .._typing import Floating
 
 
 TimeGrid: TypeAlias = Callable[[AbstractProcess, int], Floating[Array, " times"]]
@@ -32,19 +34,27 @@ def times_of(
         f"down to t0, for {steps} steps, got"
     )
     with jax.ensure_compile_time_eval():
-        times = grid(process, steps)
-        if jnp.shape(times) != (steps + 1,):
-            raise ValueError(
-                f"{expected} one of shape {jnp.shape(times)}. Take rgen.PowerGrid()."
-            )
-        falls = _falls(times, process.schedule.t1, process.schedule.t0)
-    if not isinstance(falls, Tracer) and not falls:
+        times = _evaluated(grid, process, steps)
+    if jnp.shape(times) != (steps + 1,):
+        raise ValueError(
+            f"{expected} one of shape {jnp.shape(times)}. Take rgen.PowerGrid()."
+        )
+    ends = process.schedule.t1, process.schedule.t0
+    if isinstance(times, Tracer):
+        return jnp.where(_falls(jnp, times, *ends), times, jnp.nan).astype(dtype)
+    if not _falls(np, np.asarray(times), *ends):
         raise ValueError(f"{expected} {times}. Take rgen.PowerGrid().")
-    return jnp.where(falls, times, jnp.nan).astype(dtype)
+    return times.astype(dtype)
 
 
-def _falls(times: Array, t1: Scalar | float, t0: Scalar | float) -> BoolScalar:
-    ends = jnp.array([t1, t0], times.dtype)
+# One program is sooner there than each of its operations.
+@eqx.filter_jit
+def _evaluated(grid: TimeGrid, process: AbstractProcess, steps: int) -> Array:
+    return grid(process, steps)
+
+
+def _falls(xp: Any, times: Any, t1: Any, t0: Any) -> Any:
+    """By JAX, or by NumPy, which compiles nothing."""
     # Of many steps, the last may round to the same time.
-    never_rise = jnp.all(jnp.diff(times) <= 0)
-    return never_rise & jnp.allclose(times[jnp.array([0, -1])], ends)
+    never_rise = xp.all(xp.diff(times) <= 0)
+    return never_rise & xp.isclose(times[0], t1) & xp.isclose(times[-1], t0)
