@@ -305,6 +305,13 @@ def test_the_page_is_that_of_the_benchmarks(name: str):
     assert written == report.page(name), "run: python -m benchmarks.report"
 
 
+def test_every_campaign_was_run():
+    path = ROOT / "benchmarks" / "results" / "reliability.jsonl"
+    lines = [json.loads(line) for line in path.read_text("utf-8").splitlines()]
+    assert [line["campaign"] for line in lines] == list(reliability.CAMPAIGNS)
+    assert all(line["failures"] == 0 and line["cases"] > 0 for line in lines)
+
+
 def test_every_word_of_a_campaign_chooses_a_test():
     for campaign in reliability.CAMPAIGNS.values():
         files, _, choice = " ".join(campaign.arguments).partition(" -k ")
