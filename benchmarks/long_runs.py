@@ -9,6 +9,7 @@ tenth of the calls and after all of them, and what they grew by:
 - `training`: 200,000 steps of training, and the average of the weights;
 - `serving`: 36,000 requests for samples, as many as ten a second make in an hour, each
   from a model with other weights;
+- `hour`: 3,600 such requests, one a second by the clock;
 - `closures`: 30 models whose fields are functions that are made anew, each of which is
   compiled: what not to do;
 - `cleared`: the same, and the remedy.
@@ -22,6 +23,7 @@ import pathlib
 import resource
 import subprocess
 import sys
+import time
 from collections.abc import Callable
 
 import equinox as eqx
@@ -89,6 +91,16 @@ def serving() -> Callable[[int], None]:
     return call
 
 
+def hour() -> Callable[[int], None]:
+    call, start = serving(), time.monotonic()
+
+    def in_time(i):
+        time.sleep(max(0.0, start + i - time.monotonic()))
+        call(i)
+
+    return in_time
+
+
 def closures() -> Callable[[int], None]:
     def call(i):
         up = jnp.array([0.0, 0.0, float(i)])
@@ -111,6 +123,7 @@ def cleared() -> Callable[[int], None]:
 RUNS = {
     "training": (training, 200_000, "steps of training"),
     "serving": (serving, 36_000, "requests for samples, each of other weights"),
+    "hour": (hour, 3_600, "such requests, one a second for an hour"),
     "closures": (closures, 30, "models of functions that are made anew"),
     "cleared": (cleared, 30, "of these, each followed by `jax.clear_caches()`"),
 }
