@@ -51,7 +51,7 @@ def positive_variance(where: str, v: Scalar) -> Scalar:
     """`v` where it is positive and NaN elsewhere. A `ValueError` if `v` is not traced,
     so that its value can be looked at."""
     # float: under jit, a comparison of a constant would be traced.
-    if not isinstance(v, Tracer) and not float(v) > 0:
+    if not isinstance(v, Tracer) and float(v) <= 0:
         raise ValueError(
             f"{where}: expected the accumulated variance `v` to be positive, got {v}. "
             "Start at the smallest noise level that you want to resolve."

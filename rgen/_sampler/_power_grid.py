@@ -52,7 +52,7 @@ class PowerGrid(eqx.Module):
         first, last = jnp.log(jax.vmap(schedule.variance)(ends))
         # In logarithms: powers overflow, or round to one.
         ratio = jnp.expm1((last - first) / (2 * self.power))
-        steps_up = jnp.log1p(jnp.linspace(0, 1, steps + 1) * ratio)
-        v = jnp.exp(first + 2 * self.power * steps_up)
+        change = jnp.log1p(jnp.linspace(jnp.zeros_like(ratio), ratio, steps + 1))
+        v = jnp.exp(first + 2 * self.power * change)
         # The ends themselves, without rounding.
         return jax.vmap(schedule.time)(v).at[jnp.array([0, -1])].set(ends)
