@@ -52,7 +52,7 @@ def over_automatic_axes(f: Callable[[Any], Any], rows: Any) -> Any:
         return f(rows)
     sharding = jax.typeof(explicit[0]).sharding
     mesh, spec = sharding.mesh, PartitionSpec(sharding.spec[0])
-    if isinstance(explicit[0], Tracer):
+    if any(isinstance(leaf, Tracer) for leaf in leaves):
         out = NamedSharding(mesh, spec)
         return jax.sharding.auto_axes(f, axes=mesh.axis_names, out_sharding=out)(rows)
     mesh = explicit[0].sharding.mesh

@@ -61,6 +61,20 @@ def test_one_condition_for_each_point():
     np.testing.assert_allclose(found, in_chunks, atol=1e-3)
 
 
+def test_derivatives_in_conditions_do_not_depend_on_the_chunks():
+    model = rgen.ScoreModel(Located(), CIRCLE, rgen.FewSteps(4))
+    c = jnp.linspace(-1.0, 1.0, 40)[:, None]
+
+    def total(c, **chunks):
+        return jnp.sum(jnp.sin(rgen.sample(model, jr.key(0), 40, given=c, **chunks)))
+
+    whole = jax.grad(total)(c)
+    assert jnp.max(jnp.abs(whole)) > 0.1
+    # Rounding.
+    parts = jax.grad(lambda c: total(c, chunk_size=16))(c)
+    np.testing.assert_allclose(parts, whole, atol=1e-5)
+
+
 def test_samples_follow_their_conditions():
     n = 2000
     c = jnp.linspace(-3.0, 3.0, n)[:, None]

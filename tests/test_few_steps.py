@@ -563,6 +563,29 @@ def test_adaptive_steps_without_an_error_estimate():
         assert sampler(score, process, x, key)[1].finished
 
 
+def test_steps_of_a_constant_size_are_fixed_times():
+    process, score = PROBLEMS["S2"]
+    field = lambda x, t: S2.to_tangent(x, jnp.array([0.0, 0.0, 1.0]))
+
+    def score_model(controller):
+        flow = rgen.ProbabilityFlow(stepsize_controller=controller)
+        return rgen.ScoreModel(score, process, flow)
+
+    def flow_model(controller):
+        base = rgen.Uniform(S2)
+        return rgen.Flow(base, field, stepsize_controller=controller)
+
+    message = "ConstantStepSize. Take diffrax.StepTo.*time_grid.20.*linspace.0, 1, 21."
+    for make, times in {
+        score_model: process.time_grid(20),
+        flow_model: jnp.linspace(0, 1, 21),
+    }.items():
+        with pytest.raises(ValueError, match=message):
+            make(diffrax.ConstantStepSize()).sample(jr.key(0))
+        _, cost = make(diffrax.StepTo(times)).sample_and_cost(jr.key(0))
+        assert cost.finished and cost.steps == 20
+
+
 def test_a_surface_without_logarithms():
     surface = SphereByEquation()
     process = rgen.Brownian(surface, rgen.LogUniformSchedule(0.05, 8.0))

@@ -25,7 +25,7 @@ def solve(
         raise ValueError(
             f"expected `max_steps` of at least 1, got {max_steps}. 4096 is the default."
         )
-    _check_error_estimate(solver, stepsize_controller)
+    _check_controller(solver, stepsize_controller)
     refuse_varying(terms, y0)
     dtype = jax.tree.leaves(y0)[0].dtype
     t0, t1 = jnp.asarray(t0, dtype), jnp.asarray(t1, dtype)
@@ -64,7 +64,7 @@ def _directed(
     return diffrax.StepTo(jnp.where(along, ts, ts[::-1]))
 
 
-def _check_error_estimate(
+def _check_controller(
     solver: diffrax.AbstractSolver, controller: diffrax.AbstractStepSizeController
 ) -> None:
     if isinstance(controller, diffrax.ConstantStepSize):
