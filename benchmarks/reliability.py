@@ -28,7 +28,7 @@ class Campaign(NamedTuple):
 THOROUGH = "--hypothesis-profile=thorough"
 CAMPAIGNS = {
     "edges": Campaign(
-        "steps and pairs of points at the edges of sixteen manifolds, in both dtypes",
+        "steps on sixteen manifolds and pairs of points on those with a logarithm, both dtypes",
         ("tests/test_edges.py", THOROUGH),
         1000,
     ),
