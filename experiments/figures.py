@@ -281,14 +281,14 @@ def few_steps():
         1, len(cases), figsize=size, layout="constrained", squeeze=False
     )
     mean = lambda group: np.mean([line["squared_mmd"] for line in group])
+    lines = {}
     for ax, case in zip(axes[0], cases, strict=True):
         for method, color in zip((*SOLVERS, "map"), [*COLORS, INK], strict=True):
             if (case, method) not in shown:
                 continue
             counts = sorted(n for c, m, n in groups if (c, m) == (case, method))
             y = [mean(groups[case, method, n]) for n in counts]
-            label = SAMPLERS[method]
-            ax.plot(counts, y, "o-", color=color, label=label, markersize=4)
+            (lines[method],) = ax.plot(counts, y, "o-", color=color, markersize=4)
         floor = abs(mean(groups[case, "ideal", 0]))
         for side in (floor, -floor):
             ax.axhline(side, color=INK, linestyle="--", linewidth=0.8)
@@ -299,7 +299,15 @@ def few_steps():
         ax.set_yscale("symlog", linthresh=4 * floor)
         ax.set(xlabel="network evaluations", title=title(case))
     axes[0][0].set_ylabel("squared MMD")
-    axes[0][0].legend(frameon=False, loc="upper right")
+    # Not every case has every method.
+    names = [SAMPLERS[method] for method in lines]
+    figure.legend(
+        [*lines.values()],
+        names,
+        loc="outside lower center",  # pyright: ignore[reportArgumentType]
+        ncols=len(names),
+        frameon=False,
+    )
     return figure
 
 
