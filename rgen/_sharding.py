@@ -23,8 +23,8 @@ def replicated(x: Shaped[Array, "..."]) -> Shaped[Array, "..."]:
 def take_rows(x: Shaped[Array, "n ..."], rows: Array) -> Shaped[Array, "m ..."]:
     """`x[rows]`, sharded as `x` is; inside `jax.jit` over automatic axes, as the
     compiler likes. A `ValueError` where the rows do not divide evenly."""
-    explicit = _divided(jax.typeof(x).sharding)
-    sharding = jax.typeof(x).sharding if isinstance(x, Tracer) else x.sharding
+    of_type = jax.typeof(x).sharding
+    sharding = of_type if isinstance(x, Tracer) else x.sharding
     if not (isinstance(sharding, NamedSharding) and _divided(sharding)):
         return x[rows]
     axes = sharding.spec[0] or ()
@@ -37,7 +37,7 @@ def take_rows(x: Shaped[Array, "n ..."], rows: Array) -> Shaped[Array, "m ..."]:
             f"{-(-len(rows) // shards) * shards} rows, or replicate the data by "
             "jax.device_put(x, jax.sharding.NamedSharding(mesh, PartitionSpec()))."
         )
-    if explicit:
+    if _divided(of_type):
         return x.at[rows].get(out_sharding=sharding)
     return jax.device_put(x[rows], sharding)
 
