@@ -20,7 +20,6 @@ import jax.random as jr
 
 import rgen
 
-from ._losses import batch_loss
 from ._results import machine
 from ._runner import SEED, Experiment, Option, run
 from .few_steps import (
@@ -28,6 +27,7 @@ from .few_steps import (
     CASES,
     data_of,
     distillation_loss,
+    pseudo_huber,
     teacher,
     train_map,
     two_times,
@@ -43,13 +43,13 @@ def diagonal(process, velocity, field, x0, key):
     time_key, key = jr.split(key)
     one = functools.partial(rgen.losses.lagrangian, field, velocity, process)
     s = jr.uniform(time_key, (len(x0),))
-    return batch_loss(one, key, x0, s, s)
+    return pseudo_huber(one, key, x0, s, s)
 
 
 def eulerian(process, velocity, field, x0, key):
     time_key, key, diagonal_key = jr.split(key, 3)
     one = functools.partial(rgen.losses.eulerian, field, velocity, process)
-    loss = batch_loss(one, key, x0, *two_times(time_key, len(x0)))
+    loss = pseudo_huber(one, key, x0, *two_times(time_key, len(x0)))
     return loss + diagonal(process, velocity, field, x0, diagonal_key)
 
 
@@ -58,7 +58,7 @@ def semigroup(process, velocity, field, x0, key):
     s, t = two_times(time_key, len(x0))
     r = s + (t - s) * jr.uniform(middle_key, s.shape)
     one = functools.partial(rgen.losses.semigroup, field, process)
-    loss = batch_loss(one, key, x0, s, r, t)
+    loss = pseudo_huber(one, key, x0, s, r, t)
     return loss + diagonal(process, velocity, field, x0, diagonal_key)
 
 

@@ -1026,12 +1026,15 @@ def test_whole_chains_are_in_one_part(few_histidines):
 @pytest.fixture
 def few_trained_steps(monkeypatch):
     sizes = dict(TEACHER_STEPS=4, MAP_STEPS=4, BATCH=8, PERMUTATIONS=19, REPEATS=2)
-    sizes |= dict(ROTATIONS_TEACHER_STEPS=4, TEST=16, TORUS_TEST=16, DENSITIES=20)
+    sizes |= dict(
+        ROTATIONS_TEACHER_STEPS=4, TEST=16, TORUS_TEST=16, DENSITIES=20, MIDDLE_POINTS=8
+    )
     for name, value in sizes.items():
         monkeypatch.setattr(few_steps, name, value)
     monkeypatch.setattr(map_losses, "STEPS", 4)
     monkeypatch.setattr(map_losses, "POINTS", 8)
-    remembered = few_steps.data_of, few_steps.teacher, few_steps.flow_map
+    trainings = few_steps.teacher, few_steps.flow_map, few_steps.middle_time
+    remembered = few_steps.data_of, *trainings
     for each in remembered:
         each.cache_clear()
     yield
@@ -1061,6 +1064,8 @@ def test_a_cell_of_the_few_steps_is_one_command(method, case, tmp_path, monkeypa
     assert all(0.05 <= line["p_value"] <= 1 for line in lines)
     assert ("log_density" in lines[0]) == (case != "side_chains")
     assert lines[0]["rejected"] in (0, 0.5, 1) and "rejected" not in lines[1]
+    middles = {line.get("middle") for line in lines}
+    assert middles < set(few_steps.MIDDLES) if "map" in method else middles == {None}
 
 
 @pytest.mark.usefixtures("few_trained_steps")
@@ -1072,6 +1077,28 @@ def test_ideal_samples_are_other_points_each_once():
     nearest, far = jnp.argmin(apart(x, other), axis=1), jnp.min(apart(x, test))
     assert len(set(nearest.tolist())) == len(x) and evaluations == 0
     assert jnp.max(jnp.min(apart(x, other), axis=1)) < 0.1 < far
+
+
+def test_times_are_halved_on_both_sides_of_the_middle():
+    assert few_steps.halved(0.2, 1) == (0, 1)
+    assert few_steps.halved(0.25, 4) == (0, 0.125, 0.25, 0.625, 1)
+
+
+def straight_then_turned(x, s, t):
+    """Of a flow at rest until 1/4, and then by an angle that grows: the mean velocity,
+    but for a step that starts before and ends after."""
+    turned = lambda t: jnp.maximum(t - 0.25, 0)
+    across = (s < 0.25) & (t > 0.25)
+    moved = jnp.where(across, 3.0, turned(t) - turned(s))
+    return jnp.full_like(x, 1) * moved / jnp.where(t == s, 1, t - s)
+
+
+def test_the_middle_is_where_two_steps_end_as_many_do(monkeypatch):
+    trained = _training.Trained(straight_then_turned, 0.0, None)
+    monkeypatch.setattr(few_steps, "flow_map", lambda *_: trained)
+    few_steps.middle_time.cache_clear()
+    assert few_steps.middle_time(False, "torus_2", 0) == 0.25
+    few_steps.middle_time.cache_clear()
 
 
 def test_solvers_are_compared_over_whole_curves_in_some_cases():
