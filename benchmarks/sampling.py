@@ -4,8 +4,8 @@
 
 Samples of the default network by `rgen.sample`: 100 steps of `rgen.ReverseSDE`, 10 of
 `rgen.FewSteps`, and a `rgen.FlowMap` in one. They are timed in turns. One line of JSON
-for each manifold, with samples per second and the ratios to the first. That ten steps
-and a map have the quality of the hundred is shown by `python -m experiments.few_steps`.
+for each manifold, with samples per second and the ratios to the first. How near the
+quality of the others is to that of the hundred: `python -m experiments.few_steps`.
 """
 
 import json

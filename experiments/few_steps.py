@@ -8,8 +8,10 @@ A score is trained first, and is the teacher of all methods but `map_self_distil
 a flow map that learns from the data alone; `map` is one that is distilled from the
 teacher. `ideal` takes other points of the data for samples, with the noise that samples
 have: what a perfect model would reach. The others are solvers of the reversed SDE or of
-the probability flow. `train_seconds` is the time of the teacher, `map_seconds` that of
-a map, and `middle` the time between its two steps, or in the middle of its four.
+the probability flow, some of them with a `PowerGrid` of times, or denoised in their
+last evaluation. `train_seconds` is the time of the teacher, 0 without one,
+`map_seconds` that of a map, and `middle` the time between its two steps, or in the
+middle of its four.
 
 Of as many samples as there are test points: `p_value` is that of the permutation test
 with the MMD at four variances, `squared_mmd` the unbiased squared MMD at one of them,
@@ -58,7 +60,8 @@ TORUS_VARIANCES = 0.1, 1.0
 TEACHER_STEPS = MAP_STEPS = 12_000
 ROTATIONS_TEACHER_STEPS = 15_000
 TEACHER_RATE, MAP_RATE = 3e-3, 2e-3
-# In radians. A third of it and three times as much did as well.
+# Of a velocity, in radians from noise to data. On T^2 a fifth of it and three times as
+# much did as well.
 HUBER_SCALE = 0.1
 MIDDLES = tuple(k / 20 for k in range(2, 17))
 MIDDLE_POINTS = 4096
@@ -198,34 +201,24 @@ def flow_map(alone: bool, case: str, seed: int) -> Trained:
         velocity = rgen.FlowVelocity(process, teacher(case, seed).model.score)
         loss = eqx.Partial(distillation_loss, process, velocity)
     sample_batch = data_of(case, seed)[0]
-    return train_map(field, loss, sample_batch, key, MAP_STEPS)
-
-
-def train_map(field, loss, sample_batch, key, steps) -> Trained:
-    """Distillation is a regression without noise, where Muon gets closer than Adam in
-    the same time."""
-    return train(
-        field,
-        loss,
-        sample_batch,
-        key,
-        steps=steps,
-        rate=MAP_RATE,
-        optimiser=muon,
-    )
+    by_muon = functools.partial(train, rate=MAP_RATE, optimiser=muon)
+    return by_muon(field, loss, sample_batch, key, steps=MAP_STEPS)
 
 
 def muon(schedule):
-    """Matrices take five times the rate of the other weights."""
+    """Distillation is a regression without noise, where Muon gets closer than Adam in
+    as many steps. Matrices take five times the rate of the other weights."""
     matrices = lambda step: 5 * schedule(step)
     return optax.contrib.muon(matrices, adam_learning_rate=schedule)
 
 
-def pseudo_huber(loss: Callable, key: jax.Array, *batch: jax.Array) -> jax.Array:
-    """The mean over a batch of nearly the root of `loss`, where that is large. A map
+def pseudo_huber(
+    loss: Callable, key: jax.Array, *batch: jax.Array, scale: float = HUBER_SCALE
+) -> jax.Array:
+    """The mean over a batch of nearly the root of a loss, where that is large. A map
     parts where its flow does. The square, which is least at the mean, puts points
     between the two sides; its root, least at the median, on one of them."""
-    one = lambda *args: jnp.sqrt(loss(*args) + HUBER_SCALE**2) - HUBER_SCALE
+    one = lambda *args: jnp.sqrt(loss(*args) + scale**2) - scale
     return batch_loss(one, key, *batch)
 
 
@@ -316,6 +309,12 @@ def solver_method(
     return model_method((10, 100), model, further, repeated)
 
 
+def variant(make: Callable[[rgen.AbstractProcess, int], Any]) -> Method:
+    """Of a sampler with another grid of times, or with a last denoising step."""
+    samples = solver_method(make).samples
+    return Method((10,), samples, further=(8, 16))
+
+
 def ideal(case, seed, nfe, key, n):
     """Other points of the data, each once, with the noise that samples have."""
     process, other = CASES[case]().process, data_of(case, seed)[2]
@@ -348,6 +347,15 @@ METHODS = {
     "geodesic_heun": solver_method(geodesic_heun),
     "munthe_kaas": solver_method(munthe_kaas, least=4),
     "churn": solver_method(lambda process, nfe: rgen.Churn(nfe // 2, nfe / 8)),
+    "reverse_sde_power": variant(
+        lambda process, nfe: rgen.ReverseSDE(nfe, grid=rgen.PowerGrid())
+    ),
+    "multistep_power": variant(
+        lambda process, nfe: rgen.FewSteps(nfe, grid=rgen.PowerGrid())
+    ),
+    "multistep_denoised": variant(
+        lambda process, nfe: rgen.Denoised(rgen.FewSteps(nfe - 1))
+    ),
 }
 
 
@@ -405,6 +413,7 @@ def line(method, case, seed, nfe):
         points=len(test),
         teacher_steps=own.teacher_steps,
         map_steps=MAP_STEPS,
+        huber_scale=HUBER_SCALE,
         p_value=round(p_value(case, seed, x, test_key), 4),
         **again,
         **{name: float(f"{value:.4g}") for name, value in (found | floors).items()},
@@ -415,9 +424,8 @@ def line(method, case, seed, nfe):
 
 def trainings(method, case, seed, nfe) -> dict[str, float]:
     alone = method == "map_self_distilled"
-    found = {}
-    if method != "ideal" and not alone:
-        found["train_seconds"] = round(teacher(case, seed).seconds, 1)
+    taught = method != "ideal" and not alone
+    found = {"train_seconds": round(teacher(case, seed).seconds, 1) if taught else 0.0}
     if alone or method == "map":
         found["map_seconds"] = round(flow_map(alone, case, seed).seconds, 1)
         if nfe > 1:

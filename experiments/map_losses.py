@@ -7,29 +7,39 @@ seed: `distance` is the mean geodesic distance between the end of one step of th
 and that of the teacher's flow from the same noise, in radians, `median` the median,
 `two_steps` the mean distance of two steps of the map, and `step_ms` the time of a
 training step. Beside the Eulerian and the semigroup loss the Lagrangian loss trains the
-diagonal, where it is a regression on the teacher's velocity.
+diagonal, where it is a regression on the teacher's velocity. `lagrangian_squared` takes
+the mean of squares rather than that of their roots, and `lagrangian_adam` Adam rather
+than Muon.
 """
 
 import functools
 import itertools
+from collections.abc import Callable
+from typing import NamedTuple
 
 import equinox as eqx
 import jax
 import jax.numpy as jnp
 import jax.random as jr
+import optax
 
 import rgen
 
+from ._losses import batch_loss
 from ._results import machine
 from ._runner import SEED, Experiment, Option, run
+from ._training import train
 from .few_steps import (
     BATCH,
     CASES,
+    HUBER_SCALE,
+    MAP_RATE,
+    TEACHER_RATE,
     data_of,
     distillation_loss,
+    muon,
     pseudo_huber,
     teacher,
-    train_map,
     two_times,
 )
 
@@ -37,6 +47,14 @@ from .few_steps import (
 STEPS, POINTS = 6000, 2048
 # A solver of order two, at rounding on the scale of what is compared.
 FLOW = rgen.FewSteps(64)
+# Of a distance between points, which is a tenth of a velocity's error or so.
+DISTANCE_SCALE = 0.1 * HUBER_SCALE
+
+
+def squared(process, velocity, field, x0, key):
+    time_key, noise_key = jr.split(key)
+    one = functools.partial(rgen.losses.lagrangian, field, velocity, process)
+    return batch_loss(one, noise_key, x0, *two_times(time_key, len(x0)))
 
 
 def diagonal(process, velocity, field, x0, key):
@@ -58,14 +76,24 @@ def semigroup(process, velocity, field, x0, key):
     s, t = two_times(time_key, len(x0))
     r = s + (t - s) * jr.uniform(middle_key, s.shape)
     one = functools.partial(rgen.losses.semigroup, field, process)
-    loss = pseudo_huber(one, key, x0, s, r, t)
+    loss = pseudo_huber(one, key, x0, s, r, t, scale=DISTANCE_SCALE)
     return loss + diagonal(process, velocity, field, x0, diagonal_key)
 
 
+class Training(NamedTuple):
+    """A loss, and how it is minimised."""
+
+    loss: Callable
+    optimiser: Callable = muon
+    rate: float = MAP_RATE
+
+
 LOSSES = {
-    "lagrangian": distillation_loss,
-    "eulerian": eulerian,
-    "semigroup": semigroup,
+    "lagrangian": Training(distillation_loss),
+    "lagrangian_squared": Training(squared),
+    "lagrangian_adam": Training(distillation_loss, optax.adam, TEACHER_RATE),
+    "eulerian": Training(eulerian),
+    "semigroup": Training(semigroup),
 }
 
 
@@ -75,8 +103,16 @@ def line(case, loss, seed):
     field = rgen.nn.FlowMapField(process, **size, key=init_key)
     score = teacher(case, seed).model.score
     velocity = rgen.FlowVelocity(process, score)
-    own = eqx.Partial(LOSSES[loss], process, velocity)
-    trained = train_map(field, own, data_of(case, seed)[0], key, STEPS)
+    own = LOSSES[loss]
+    trained = train(
+        field,
+        eqx.Partial(own.loss, process, velocity),
+        data_of(case, seed)[0],
+        key,
+        steps=STEPS,
+        rate=own.rate,
+        optimiser=own.optimiser,
+    )
     assert trained.step_ms is not None
     x = jax.vmap(process.prior.sample)(jr.split(noise_key, POINTS))
     end = ends(process, score, x)
@@ -87,6 +123,7 @@ def line(case, loss, seed):
         two_steps=round(float(jnp.mean(two)), 5),
         batch=BATCH,
         steps=STEPS,
+        huber_scale=HUBER_SCALE,
         step_ms=round(trained.step_ms, 2),
         **machine(),
     )

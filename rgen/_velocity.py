@@ -120,6 +120,11 @@ def _check_teacher(found: AbstractProcess, process: AbstractProcess) -> None:
                 f"velocity: expected the flow of a process with the {name} {own}, got "
                 f"one with {other}. Give the loss the process of the teacher."
             )
+    if type(found) is not type(process):
+        raise ValueError(
+            f"velocity: expected the flow of a {type(process).__name__}, got that of a "
+            f"{type(found).__name__}. Give the loss the process of the teacher."
+        )
 
 
 @typed

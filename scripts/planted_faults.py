@@ -400,10 +400,20 @@ FAULTS = [
     Fault(
         "multistep-coefficient",
         "rgen/_flow_solver/_denoising_multistep.py",
-        "share = (level - level_after) / (2 * (level_before - level))",
-        "share = (level - level_after) / (level_before - level)",
+        "share = (level - level_after) / (2 * jnp.where(width == 0, jnp.inf, width))",
+        "share = (level - level_after) / jnp.where(width == 0, jnp.inf, width)",
         "The multistep solver extrapolates twice as far as it should.",
         ("tests/test_few_steps.py::test_order[normal, multistep]",),
+    ),
+    Fault(
+        "multistep-equal-steps",
+        "rgen/_flow_solver/_denoising_multistep.py",
+        "share = (level - level_after) / (2 * jnp.where(width == 0, jnp.inf, width))",
+        "share = jnp.where(jnp.isinf(width), 0, 0.5 * jnp.ones_like(width))",
+        "The multistep solver takes every step to be as long as the one before.",
+        (
+            "tests/test_few_steps.py::test_order_of_the_multistep_solver_on_uneven_steps",
+        ),
     ),
     Fault(
         "multistep-coordinates",

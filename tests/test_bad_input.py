@@ -290,6 +290,20 @@ def test_remedies_on_a_surface_without_logarithms():
         trace(getattr(rgen.losses, name), zero, process, surface.origin)
 
 
+def test_flow_maps_without_logarithms():
+    surface = SphereByEquation()
+    process = rgen.Brownian(surface, rgen.LogUniformSchedule(1e-2, 5.0))
+    field = lambda x, s, t: jnp.zeros_like(x)
+    times = map(jnp.array, (0.1, 0.5, 0.9))
+    loss = eqx.Partial(rgen.losses.semigroup, field, process)
+    message = r"defines no `_log`.*semigroup loss.*densities of rgen\.FlowMap"
+    with pytest.raises(NotImplementedError, match=message):
+        jax.eval_shape(loss, surface.origin, *times, KEY)
+    model = rgen.FlowMap(rgen.Gibbs(surface, lambda x: x[2]), field)
+    with pytest.raises(NotImplementedError, match=message):
+        jax.eval_shape(model.log_prob, surface.origin)
+
+
 def test_langevin_dynamics_without_logarithms():
     surface = SphereByEquation()
     with pytest.raises(NotImplementedError, match=r"Give a `prior`.*rgen\.Gibbs"):
@@ -555,8 +569,12 @@ def test_schedules_that_make_no_sense():
     for speeds in ((math.nan, 1.0), (1.0, math.nan), (math.inf, 1.0), (0.0, 0.0)):
         with pytest.raises(ValueError, match="`beta_0` and `beta_1` to be finite"):
             rgen.LinearSchedule(*speeds)
-    with pytest.raises(ValueError, match=r"at least 0 up to `t1`, got -9\.7"):
+    with pytest.raises(ValueError, match=r"positive up to `t1`, got -9\.7"):
         rgen.LinearSchedule(5.0, 0.1, t1=3.0)
+    with pytest.raises(ValueError, match=r"positive up to `t1`, got 0\.0 at t1=1\.0"):
+        rgen.LinearSchedule(5.0, 0.0)
+    # Its remedies.
+    rgen.LinearSchedule(5.0, 0.0, t1=0.9), rgen.LinearSchedule(5.0, 0.1)
     with pytest.raises(ValueError, match="both finite"):
         rgen.LogUniformSchedule(1e-4, math.inf)
     with pytest.raises(ValueError, match="for each factor, got none"):

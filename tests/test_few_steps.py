@@ -259,6 +259,46 @@ def test_order(case):
     assert moved > 0.1
 
 
+def uneven(process, n):
+    """Steps of the logarithm of the variance, every second three times as long."""
+    walked = jnp.cumsum(jnp.where(jnp.arange(n) % 2 == 0, 1.0, 3.0))
+    share = jnp.concatenate([jnp.zeros(1), walked / walked[-1]])
+    schedule = process.schedule
+    ends = (schedule.variance(jnp.array(t)) for t in (schedule.t1, schedule.t0))
+    first, last = map(jnp.log, ends)
+    return jax.vmap(schedule.time)(jnp.exp(first + share * (last - first)))
+
+
+def test_order_of_the_multistep_solver_on_uneven_steps():
+    steps = 128, 256, 512
+    with jax.enable_x64(True):
+        x = start_of(FLAT)
+
+        def end(n):
+            sampler = rgen.FewSteps(n, grid=uneven)
+            return jax.jit(lambda x: sampler(normal_score, FLAT, x, jr.key(0))[0])(x)
+
+        errors = np.stack([FLAT.manifold.dist(end(n), normal_end(x)) for n in steps])
+    slope = np.polyfit(np.log(steps), np.log(errors), 1)[0]
+    # As for equal steps. The coefficient of those leaves order 1.
+    assert -slope == pytest.approx(2, abs=0.1), errors
+
+
+def test_a_step_of_no_length():
+    """Without a step before, the solver is Euler's on the clock of the noise."""
+    process, score = PROBLEMS["S2"]
+    x, key = start_of(process), jr.key(0)
+    repeated = lambda process, n: jnp.repeat(process.time_grid(2), jnp.array([1, 2, 1]))
+    sampler = rgen.FewSteps(3, grid=repeated)
+    first_order = solvers(process)["clock, Euler"][0]
+    found, _ = sampler(score, process, x, key)
+    expected, _ = rgen.FewSteps(2, first_order)(score, process, x, key)
+    # Two programs for the same sums.
+    np.testing.assert_allclose(found, expected, atol=1e-6)
+    derivative = jax.jacrev(lambda x: sampler(score, process, x, key)[0])(x)
+    assert jnp.isfinite(derivative).all()
+
+
 def test_the_multistep_solver_is_exact_for_a_point_on_each_factor():
     factors = (
         pull(S2, rgen.LogUniformSchedule(1e-3, 5.0)),

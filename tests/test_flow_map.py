@@ -1,5 +1,7 @@
 """Maps of flows and their losses, against a flow that is known in closed form."""
 
+import functools
+
 import equinox as eqx
 import jax
 import jax.numpy as jnp
@@ -371,7 +373,11 @@ def test_a_teacher_of_another_manifold():
     teacher = rgen.FlowVelocity(GAUSSIAN, gaussian_score)
     later = rgen.Brownian(S2, rgen.LogUniformSchedule(1e-3))
     other = rgen.FlowVelocity(later, lambda x, t: jnp.zeros_like(x))
+    drifting = rgen.Langevin(S2, BROWNIAN.schedule)
+    drifting = rgen.FlowVelocity(drifting, lambda x, t: jnp.zeros_like(x))
     for name in ("lagrangian", "eulerian"):
+        with pytest.raises(ValueError, match=r"of a Brownian, got that of a Langevin"):
+            losses(name, exact, drifting)
         with pytest.raises(ValueError, match=r"manifold Sphere.*one with Euclidean"):
             losses(name, exact, teacher)
         with pytest.raises(ValueError, match=r"the schedule .*process of the teacher"):
@@ -418,23 +424,47 @@ CIRCLE = rgen.Brownian(T1, rgen.LogUniformSchedule(1e-2))
 CENTRES, SHARES = jnp.array([[-1.0], [1.5]]), jnp.array([0.3, 0.7])
 
 
-def noised_log_prob(x, t):
-    v = 0.05 + CIRCLE.schedule.variance(t)
-    each = jax.vmap(rgen.heat_kernel(T1).log_prob, (0, None, None))(CENTRES, x, v)
-    return jax.nn.logsumexp(each + jnp.log(SHARES))
+SPHERE = rgen.Brownian(S2, rgen.LogUniformSchedule(1e-2))
+POINTS = jnp.array([[0.0, 0.6, 0.8], [1.0, 0.0, 0.0]])
 
 
-def train_map(loss, steps=1500):
-    """A field trained on times that rise and fall, and data of two clumps."""
-    field = rgen.nn.FlowMapField(CIRCLE, width=64, depth=3, key=jr.key(0))
+class Clumps(eqx.Module):
+    """Data of two clumps, and the score when they are noised."""
+
+    process: rgen.Brownian
+    centres: jax.Array
+
+    def sample(self, key):
+        which_key, noise_key = jr.split(key)
+        centre = jr.choice(which_key, self.centres, p=SHARES)
+        kernel = rgen.heat_kernel(self.process.manifold)
+        return kernel.sample(centre, jnp.array(0.05), noise_key)
+
+    def log_prob(self, x, t):
+        v = 0.05 + self.process.schedule.variance(t)
+        log_prob = rgen.heat_kernel(self.process.manifold).log_prob
+        each = jax.vmap(log_prob, (0, None, None))(self.centres, x, v)
+        return jax.nn.logsumexp(each + jnp.log(SHARES))
+
+    def __call__(self, x, t):
+        at_t = lambda y: self.log_prob(y, t)
+        return self.process.manifold.gradient(at_t, x)
+
+
+ON_CIRCLE, ON_SPHERE = Clumps(CIRCLE, CENTRES), Clumps(SPHERE, POINTS)
+
+
+def train_map(data, loss, steps=1500):
+    """A field trained on times that rise and fall."""
+    process = data.process
+    field = rgen.nn.FlowMapField(process, width=64, depth=3, key=jr.key(0))
     optim = optax.adam(optax.cosine_decay_schedule(3e-3, steps))
 
     def step(carry, key):
         field, state = eqx.combine(carry[0], static), carry[1]
         x_key, key = jr.split(key)
-        which_key, noise_key, time_key, loss_key = jr.split(x_key, 4)
-        which = jr.choice(which_key, 2, (256,), p=SHARES)
-        x0 = CENTRES[which] + 0.05**0.5 * jr.normal(noise_key, (256, 1))
+        data_key, time_key, loss_key = jr.split(x_key, 3)
+        x0 = samples_of(data, data_key, 256)
         s, t = jr.uniform(time_key, (2, 256))
         s = jnp.where(jnp.arange(256) % 2 == 0, 0, s)
         keys = jr.split(loss_key, 256)
@@ -452,10 +482,9 @@ def train_map(loss, steps=1500):
     return eqx.combine(arrays, static)
 
 
-def distilled(field):
-    score = lambda x, t: jax.grad(noised_log_prob)(x, t)
-    teacher = rgen.FlowVelocity(CIRCLE, score)
-    return lambda *row: rgen.losses.lagrangian(field, teacher, CIRCLE, *row, unit)
+def distilled(field, data=ON_CIRCLE):
+    process, teacher = data.process, rgen.FlowVelocity(data.process, data)
+    return lambda *row: rgen.losses.lagrangian(field, teacher, process, *row, unit)
 
 
 def alone(field):
@@ -475,7 +504,8 @@ def circle_cdf():
     """The distribution function of the noised data, from -pi on."""
     angle = np.linspace(-np.pi, np.pi, 2001)
     end = jnp.array(CIRCLE.schedule.t0)
-    log_p = jax.vmap(noised_log_prob, (0, None))(jnp.asarray(angle[:, None]), end)
+    log_prob = jax.vmap(ON_CIRCLE.log_prob, (0, None))
+    log_p = log_prob(jnp.asarray(angle[:, None]), end)
     cdf = np.cumsum(np.exp(log_p)) * (angle[1] - angle[0])
     return lambda x: np.interp(x, angle, cdf)
 
@@ -484,7 +514,7 @@ def circle_cdf():
 @pytest.mark.usefixtures("optimised")
 @pytest.mark.parametrize("loss", [distilled, alone])
 def test_a_trained_map(loss):
-    field, n = train_map(loss), 2000
+    field, n = train_map(ON_CIRCLE, loss), 2000
     one = rgen.FlowMap(CIRCLE.prior, field)
     two = rgen.FlowMap(CIRCLE.prior, field, (0.0, 0.5, 1.0))
     x, y = (samples_of(model, jr.key(2), n) for model in (one, two))
@@ -500,6 +530,22 @@ def test_a_trained_map(loss):
     # the draws were measured.
     assert jnp.mean(error < 1e-4) > 0.85
     assert jnp.quantile(jnp.abs(given - log_prob), 0.8) < 1e-3
+
+
+@pytest.mark.slow
+@pytest.mark.usefixtures("optimised")
+def test_a_trained_map_on_a_sphere():
+    field = train_map(ON_SPHERE, functools.partial(distilled, data=ON_SPHERE))
+    one = rgen.FlowMap(SPHERE.prior, field)
+    two = rgen.FlowMap(SPHERE.prior, field, (0.0, 0.5, 1.0))
+    x, y, noise = (
+        samples_of(model, jr.key(2), 500) for model in (one, two, SPHERE.prior)
+    )
+    flow = lambda x: rgen.FewSteps(64)(ON_SPHERE, SPHERE, x, jr.key(0))[0]
+    # Two half steps end where one does, and where the flow of the exact score leads. Of
+    # radians; 0.024 and 0.017 were measured.
+    for ends in (y, jax.jit(jax.vmap(flow))(noise)):
+        assert jnp.mean(jax.vmap(S2.dist)(x, ends)) < 0.05
 
 
 @pytest.mark.slow

@@ -27,6 +27,9 @@ NAMES = {
     "geodesic_heun": "Geodesic Heun",
     "munthe_kaas": "Munthe-Kaas, order 3",
     "churn": "Churn",
+    "reverse_sde_power": "Reverse SDE, power grid",
+    "multistep_power": "Multistep solver, power grid",
+    "multistep_denoised": "Multistep solver, denoised at the end",
     "map": "Map",
     "map_self_distilled": "Map, from data alone",
 }
@@ -41,6 +44,7 @@ COMPARED = [
     ("map_self_distilled", 1),
 ]
 SOLVERS = "reverse_sde", "multistep", "geodesic_heun", "munthe_kaas", "churn"
+VARIANTS = "reverse_sde_power", "multistep_power", "multistep_denoised"
 TITLES = {
     "volcano": "Volcanoes",
     "earthquake": "Earthquakes",
@@ -49,6 +53,15 @@ TITLES = {
     "side_chains": "side chains of lysine, $T^6$",
     **{f"rotations_{k}": f"$SO(3)$, K = {k}" for k in (16, 32, 64)},
     **{f"torus_{d}": f"$T^{{{d}}}$" for d in TORI},
+}
+
+
+LOSSES = {
+    "lagrangian": "Lagrangian",
+    "lagrangian_squared": "Lagrangian, mean of squares",
+    "lagrangian_adam": "Lagrangian, by Adam",
+    "eulerian": "Eulerian",
+    "semigroup": "semigroup",
 }
 
 
@@ -90,18 +103,23 @@ def measured(groups: Groups, cases: list[str]) -> list[str]:
 
 
 def minutes(groups: Groups) -> str:
-    """The median of the trainings of teachers and of maps, on one core."""
+    """The median and the longest of the trainings of teachers and of maps, on one
+    core."""
     lines = [line for group in groups.values() for line in group]
-    medians = []
+    found = []
     for field in ("train_seconds", "map_seconds"):
         # Each training once, of all the lines that it has.
-        found = {
+        each = {
             (line["case"], line["seed"]): line["cores"] * line[field] / 60
             for line in lines
-            if field in line
+            if line.get(field)
         }
-        medians.append(np.median(list(found.values())))
-    return " and ".join(f"{each:.0f}" for each in medians)
+        found.append(list(each.values()))
+    medians, longest = (
+        " and ".join(f"{statistic(each):.0f}" for each in found)
+        for statistic in (np.median, np.max)
+    )
+    return f"{medians} minutes in the median, {longest} at most"
 
 
 def main_table(groups: Groups) -> str:
@@ -132,10 +150,11 @@ def densities(groups: Groups) -> str:
     for case in measured(groups, [f"rotations_{k}" for k in (16, 32, 64)]):
         own = groups[case, "ideal", 0]
         row = [title(case), mean(own, "log_density_floor", 3)]
-        for each in columns:
+        for each in [("ideal", 0), *columns]:
             row.append(mean(groups.get((case, *each), []), "log_density", 3))
         rows.append(row)
-    return table(["", "target", *(f"{NAMES[m]}, {n}" for m, n in columns)], rows)
+    head = ["target", NAMES["ideal"], *(f"{NAMES[m]}, {n}" for m, n in columns)]
+    return table(["", *head], rows)
 
 
 def tori(groups: Groups) -> str:
@@ -177,7 +196,7 @@ def curves(groups: Groups) -> str:
     counts = sorted({key[2] for key in groups if key[0] in CURVES and key[2] > 1})
     rows = []
     for case in measured(groups, list(CURVES)):
-        for method in (*SOLVERS, "map"):
+        for method in (*SOLVERS, *VARIANTS, "map"):
             found = [groups.get((case, method, n), []) for n in counts]
             if any(found):
                 cells = [rejections(group) for group in found]
@@ -190,6 +209,6 @@ def losses() -> str:
     rows = []
     for (case, loss), group in groups.items():
         cells = [mean(group, field, 4) for field in ("distance", "median", "two_steps")]
-        rows.append([title(case), loss.capitalize(), *cells])
+        rows.append([title(case), LOSSES[loss], *cells])
     head = ["mean, 1 step", "median, 1 step", "mean, 2 steps"]
     return table(["", "loss", *head], rows)

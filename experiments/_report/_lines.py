@@ -83,7 +83,10 @@ def side_chains_default(line: dict) -> dict:
 
 def few_steps_default(line: dict) -> dict:
     steps = few_steps.CASES[line["case"]]().teacher_steps
-    return {"teacher_steps": steps, "map_steps": few_steps.MAP_STEPS}
+    default: dict = {"teacher_steps": steps, "map_steps": few_steps.MAP_STEPS}
+    if "map_seconds" in line:
+        default["huber_scale"] = few_steps.HUBER_SCALE
+    return default
 
 
 FILES = {
@@ -111,7 +114,7 @@ FILES = {
     "map_losses": File(
         map_losses.EXPERIMENT,
         ("distance", "median", "two_steps", "step_ms"),
-        lambda _: {"steps": map_losses.STEPS},
+        lambda _: {"steps": map_losses.STEPS, "huber_scale": few_steps.HUBER_SCALE},
     ),
     "passes": File(passes.EXPERIMENT, (), lambda _: {"steps": 1000}),
     "wasserstein_bound": File(wasserstein_bound.EXPERIMENT, ("w1", "noise")),

@@ -108,7 +108,9 @@ class DenoisingMultistep(diffrax.AbstractSolver):
         d = self._direction(terms, t0, y0, args)
         log = lambda x: manifold.log(y0, x)
         at, moved = jax.jvp(log, (before,), (d_before,))
-        share = (level - level_after) / (2 * (level_before - level))
+        # After a step of no length nothing is extrapolated either.
+        width = level_before - level
+        share = (level - level_after) / (2 * jnp.where(width == 0, jnp.inf, width))
         estimate = d + broadcast(share) * (d - (at + moved))
         v = broadcast(-jnp.expm1(level_after - level)) * estimate
         y1, state = manifold.exp(y0, v), (y0, d, level)

@@ -14,8 +14,8 @@ class LinearSchedule(AbstractSchedule):
 
     **Arguments:**
 
-    - `beta_0`, `beta_1`: the speed at times 0 and 1, of which neither is negative and
-        one is positive.
+    - `beta_0`, `beta_1`: the speed at times 0 and 1, neither of them negative. It is
+        positive at `t1`.
     - `t0`, `t1`: the times between which a score is learnt, positive: at time 0 there
         is no noise, and no score.
     """
@@ -47,9 +47,10 @@ class LinearSchedule(AbstractSchedule):
                 f"0, and one of them positive, got {self.beta_0} and {self.beta_1}."
             )
         end = self.beta_0 + (self.beta_1 - self.beta_0) * self.t1
-        if end < 0:
+        # Solvers on the clock of the noise divide by the speed.
+        if end <= 0:
             raise ValueError(
-                "LinearSchedule: expected the speed to be at least 0 up to `t1`, got "
+                "LinearSchedule: expected the speed to be positive up to `t1`, got "
                 f"{end} at t1={self.t1}. Take an earlier `t1`, or a larger `beta_1`."
             )
 
