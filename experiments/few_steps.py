@@ -4,7 +4,7 @@
     python -m experiments.few_steps --case rotations_32 --method map --output FILE
 
 One line of JSON for each method, case, seed and number of network evaluations, `nfe`.
-A score is trained first, and is the teacher of all methods but `map_self_distilled`,
+A score is trained first, which all methods take but `ideal` and `map_self_distilled`,
 a flow map that learns from the data alone; `map` is one that is distilled from the
 teacher. `ideal` takes other points of the data for samples, with the noise that samples
 have: what a perfect model would reach. The others are solvers of the reversed SDE or of
@@ -13,13 +13,13 @@ last evaluation. `train_seconds` is the time of the teacher, 0 without one,
 `map_seconds` that of a map, and `middle` the time between its two steps, or in the
 middle of its four.
 
-Of as many samples as there are test points: `p_value` is that of the permutation test
-with the MMD at four variances, `squared_mmd` the unbiased squared MMD at one of them,
-and `biased_mmd` what published tables print, as `frechet_distance` is on tori. Each
-`..._floor` is the same metric of other points of the data instead of samples. One
-p-value says little of a model, since samples have the noise of their prior: `rejected`
-is the fraction of ten more, of other noise, at or below 5 %. The test points stay the
-same, so that of `ideal` is what the split alone does.
+As many samples are compared as there are test points: `p_value` is that of the
+permutation test with the MMD at four variances, `squared_mmd` the unbiased squared MMD
+at one of them, and `biased_mmd` what published tables print, as `frechet_distance` is
+on tori. Each `..._floor` is the same metric of other points of the data instead of
+samples. One p-value says little of a model, since it varies with the samples of the
+prior: `rejected` is the fraction of ten more, of other noise, at or below 5 %. The test
+points stay the same, so compare it with that of `ideal`.
 `log_density` is the mean log-density of samples under the target, where that is known,
 and `log_density_floor` that of its own.
 """
@@ -217,9 +217,10 @@ def muon(schedule):
 def pseudo_huber(
     loss: Callable, key: jax.Array, *batch: jax.Array, scale: float = HUBER_SCALE
 ) -> jax.Array:
-    """The mean over a batch of nearly the root of a loss, where that is large. A map
-    parts where its flow does. The square, which is least at the mean, puts points
-    between the two sides; its root, least at the median, on one of them."""
+    """The mean over a batch of the pseudo-Huber loss, which is quadratic for small
+    errors and linear for large ones. Between two modes the flow is steep, and a network
+    smooths that: by the squared error it places points between the modes, by its root
+    most of them in one of the two."""
     one = lambda *args: jnp.sqrt(loss(*args) + scale**2) - scale
     return batch_loss(one, key, *batch)
 

@@ -6,10 +6,10 @@ The teacher is that of `experiments.few_steps`. One line of JSON for each case, 
 seed: `distance` is the mean geodesic distance between the end of one step of the map
 and that of the teacher's flow from the same noise, in radians, `median` the median,
 `two_steps` the mean distance of two steps of the map, and `step_ms` the time of a
-training step. Beside the Eulerian and the semigroup loss the Lagrangian loss trains the
-diagonal, where it is a regression on the teacher's velocity. `lagrangian_squared` takes
-the mean of squares rather than that of their roots, and `lagrangian_adam` Adam rather
-than Muon.
+training step. With the Eulerian and the semigroup loss, the diagonal is trained by the
+Lagrangian loss at `s = t`, a regression on the teacher's velocity.
+`lagrangian_squared` is without the pseudo-Huber loss, and `lagrangian_adam` by Adam
+rather than Muon.
 """
 
 import functools

@@ -11,10 +11,10 @@
 # %% [markdown]
 # # Few steps
 #
-# A score model samples in a hundred network evaluations or more. You will draw from the
-# same score in eight to thirty-two, by a solver that knows what the noise does, and
-# then distil a map from it that takes one. A two-sample test says which samples can be
-# told from the data.
+# By default a score model samples in 200 network evaluations. You will sample from the
+# same score in 8 to 32, by a solver that knows what the noise does, and then distil a
+# map from it that takes one. A two-sample test says which samples can be told from the
+# data.
 #
 # Needs the extra `notebooks`: `pip install '.[notebooks]'` in a clone.
 
@@ -35,7 +35,7 @@ import rgen
 # %% [markdown]
 # ## A score
 #
-# The populated places and the model of "Where people live", at a noise level of 190 km
+# The populated places and the model of "Where people live", at a noise level of 200 km
 # and trained for a shorter time.
 
 # %%
@@ -90,8 +90,8 @@ score, score_losses = fit(score, denoising_loss, keys[2], 3000, "score")
 # `rgen.ReverseSDE` walks: its error falls with the number of steps, and so does the
 # noise of the last one. `rgen.FewSteps` solves the probability flow, which has no
 # noise. On the clock of the noise level $\sigma$ the score pulls a point straight to
-# where it is denoised, and only what changes in that place is an error; the multistep
-# solver takes this from one step to the next.
+# where it is denoised, and a solver errs only where that place moves; the multistep
+# solver extrapolates its motion from one step to the next.
 #
 # The test is `rgen.metrics.permutation_test` between 700 samples and 700 places that
 # were held out: a p-value near 0 says that these are not samples of one distribution.
@@ -144,9 +144,9 @@ print(f"other places: {p_value(others):.3f}")
 # flow: here that of the score, which is its teacher. Half of the maps start at noise,
 # as all samples do.
 #
-# The flow parts between two regions, and its map jumps there. The square of an error is
-# least at the mean, which would put points between the two sides. Its root is least at
-# the median, on one of them; the small number keeps its gradient smooth near 0.
+# Between two regions the flow is steep, and a network smooths that. By the squared
+# error it would place points between them; by its root, most of them in one of the two.
+# With the small number the loss is quadratic near 0.
 
 
 # %%
@@ -241,9 +241,8 @@ plt.show()
 # - **The teacher.** With `own = rgen.DiagonalVelocity(field)` for the velocity, and the
 #   denoising loss of `rgen.FlowScore(process, own)` added, the map learns from the data
 #   alone.
-# - **The loss.** `rgen.losses.eulerian` and `rgen.losses.semigroup`; the second needs
-#   the diagonal to be trained beside it.
-# - **The times.** For the density of given points, `log_prob_and_error`, let `s` and
-#   `t` come in both orders.
-# - **The time.** The map gets closer to its teacher with more steps, and cannot be
-#   better than it.
+# - **The loss.** `rgen.losses.semigroup`, with the diagonal trained beside it.
+# - **Both orders.** For the density of given points, `log_prob_and_error`, leave `s` and
+#   `t` unsorted.
+# - **The training.** More training steps bring the map closer to its teacher, and not
+#   beyond it.

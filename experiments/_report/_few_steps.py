@@ -103,23 +103,20 @@ def measured(groups: Groups, cases: list[str]) -> list[str]:
 
 
 def minutes(groups: Groups) -> str:
-    """The median and the longest of the trainings of teachers and of maps, on one
-    core."""
+    """The core-minutes of a score and of a map, in the median and at most."""
     lines = [line for group in groups.values() for line in group]
     found = []
-    for field in ("train_seconds", "map_seconds"):
+    for name, field in {"score": "train_seconds", "map": "map_seconds"}.items():
         # Each training once, of all the lines that it has.
         each = {
-            (line["case"], line["seed"]): line["cores"] * line[field] / 60
+            (line["case"], line["seed"], line[field]): line["cores"] * line[field]
             for line in lines
             if line.get(field)
         }
-        found.append(list(each.values()))
-    medians, longest = (
-        " and ".join(f"{statistic(each):.0f}" for each in found)
-        for statistic in (np.median, np.max)
-    )
-    return f"{medians} minutes in the median, {longest} at most"
+        numbers = np.array(list(each.values())) / 60
+        median, most = np.median(numbers), np.max(numbers)
+        found.append(f"a {name} took {median:.0f} in the median and {most:.0f} at most")
+    return ", ".join(found)
 
 
 def main_table(groups: Groups) -> str:

@@ -27,8 +27,9 @@ class FlowMap(AbstractModel):
     et al., *Flow Map Matching*, 2024; on manifolds Davis et al., *Generalised Flow
     Maps*, 2025).
 
-    Train the field by [`rgen.losses.lagrangian`][]; [`rgen.losses.semigroup`][] and
-    [`rgen.losses.eulerian`][] are other ways, which trained less well.
+    Train the field by [`rgen.losses.lagrangian`][]. In our experiments maps that were
+    trained by [`rgen.losses.semigroup`][] ended farther from the teacher, and by
+    [`rgen.losses.eulerian`][] nothing was learnt.
 
     The density of a sample follows from the change of variables,
 
@@ -36,10 +37,10 @@ class FlowMap(AbstractModel):
 
     exactly where the maps are one-to-one, and else a lower bound: that is
     `sample_and_log_prob`. For a given point the maps are inverted by Newton's method,
-    from where the maps back to earlier times lead: train the field at pairs of times in
-    both orders for it. Where that does not come back to the point, to half of the
-    digits of its dtype, `log_prob` is NaN; `log_prob_and_error` has the density at the
-    endpoint in any case, and its distance from the point. The manifold needs `log`.
+    from where the maps back to earlier times lead: for that, train the field at pairs of
+    times in both orders. Where the inverse does not map back to the point, to half of
+    the digits of its dtype, `log_prob` is NaN; `log_prob_and_error` has the density at
+    the endpoint in any case, and its distance from the point. Inversion needs `log`.
 
     **Arguments:**
 

@@ -25,10 +25,10 @@ def lagrangian(
     a Consistency Model*, 2025). The point $x_s$ is the data point `x0` with the noise
     of the time `s`. No gradient is taken through the velocity.
 
-    With the velocity of a trained model it distils that model; with
-    `rgen.DiagonalVelocity(field)` the field is its own teacher, and needs
-    [`rgen.losses.denoising`][] of the `rgen.FlowScore` of that velocity beside it,
-    which makes its diagonal the velocity of the data.
+    With the velocity of a trained model it distils that model. With
+    `rgen.DiagonalVelocity(field)` the field is its own teacher: add
+    [`rgen.losses.denoising`][] of `rgen.FlowScore(process, velocity)`, which makes the
+    diagonal the velocity of the data.
 
     **Arguments:**
 

@@ -23,7 +23,8 @@ def semigroup(
     needs `log`.
 
     It does not determine the diagonal $v(x, t, t)$: train that beside it, by
-    [`rgen.losses.lagrangian`][] with `s` equal to `t`, or as said there.
+    [`rgen.losses.lagrangian`][] with `s` equal to `t`, or without a teacher by the
+    denoising loss, as there.
 
     **Arguments:** those of [`rgen.losses.lagrangian`][], without the velocity, and
 
