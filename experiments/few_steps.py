@@ -58,7 +58,7 @@ TORUS_SCALE, TORUS_TEST = 0.2, 512
 # In a hundred dimensions no two points are near.
 TORUS_VARIANCES = 0.1, 1.0
 TEACHER_STEPS = MAP_STEPS = 12_000
-ROTATIONS_TEACHER_STEPS = 15_000
+ROTATIONS_TEACHER_STEPS, LYSINE_TEACHER_STEPS = 15_000, 36_000
 TEACHER_RATE, MAP_RATE = 3e-3, 2e-3
 # Of a velocity, in radians from noise to data. On T^2 a fifth of it and three times as
 # much did as well.
@@ -127,7 +127,8 @@ def side_chains() -> Case:
         other = jr.permutation(other_key, validation)
         return minibatches(train, BATCH), test, other, None
 
-    return Case(process, size, data, VARIANCES, by_denoising, TEACHER_STEPS)
+    steps = LYSINE_TEACHER_STEPS
+    return Case(process, size, data, VARIANCES, by_denoising, steps)
 
 
 def parts(truth, n, key) -> tuple[jax.Array, jax.Array]:

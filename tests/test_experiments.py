@@ -1027,7 +1027,12 @@ def test_whole_chains_are_in_one_part(few_histidines):
 def few_trained_steps(monkeypatch):
     sizes = dict(TEACHER_STEPS=4, MAP_STEPS=4, BATCH=8, PERMUTATIONS=19, REPEATS=2)
     sizes |= dict(
-        ROTATIONS_TEACHER_STEPS=4, TEST=16, TORUS_TEST=16, DENSITIES=20, MIDDLE_POINTS=8
+        ROTATIONS_TEACHER_STEPS=4,
+        LYSINE_TEACHER_STEPS=4,
+        TEST=16,
+        TORUS_TEST=16,
+        DENSITIES=20,
+        MIDDLE_POINTS=8,
     )
     for name, value in sizes.items():
         monkeypatch.setattr(few_steps, name, value)

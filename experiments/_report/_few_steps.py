@@ -10,6 +10,7 @@ from ..few_steps import (
     CURVES,
     EARTH,
     LEVEL,
+    LYSINE_TEACHER_STEPS,
     MAP_STEPS,
     ROTATIONS_TEACHER_STEPS,
     TEACHER_STEPS,
@@ -73,6 +74,7 @@ def few_steps() -> dict[str, str]:
     return {
         "teacher_steps": f"{TEACHER_STEPS:,}",
         "rotations_steps": f"{ROTATIONS_TEACHER_STEPS:,}",
+        "lysine_steps": f"{LYSINE_TEACHER_STEPS:,}",
         "map_steps": f"{MAP_STEPS:,}",
         "minutes": minutes(groups),
         "rejected": main_table(groups),
