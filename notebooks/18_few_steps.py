@@ -242,7 +242,7 @@ plt.show()
 #   denoising loss of `rgen.FlowScore(process, own)` added, the map learns from the data
 #   alone.
 # - **The loss.** `rgen.losses.semigroup`, with the diagonal trained beside it.
-# - **Both orders.** For the density of given points, `log_prob_and_error`, leave `s` and
-#   `t` unsorted.
+# - **Both orders.** For the density of given points, `log_prob_and_error`, leave `s`
+#   and `t` unsorted.
 # - **The training.** More training steps bring the map closer to its teacher, and not
 #   beyond it.

@@ -37,10 +37,10 @@ class FlowMap(AbstractModel):
 
     exactly where the maps are one-to-one, and else a lower bound: that is
     `sample_and_log_prob`. For a given point the maps are inverted by Newton's method,
-    from where the maps back to earlier times lead: for that, train the field at pairs of
-    times in both orders. Where the inverse does not map back to the point, to half of
-    the digits of its dtype, `log_prob` is NaN; `log_prob_and_error` has the density at
-    the endpoint in any case, and its distance from the point. Inversion needs `log`.
+    from where the maps back to earlier times lead: for that, train the field at pairs
+    of times in both orders. Where the inverse does not map back to the point, to half
+    of the digits of its dtype, `log_prob` is NaN; `log_prob_and_error` has the density
+    at the endpoint in any case, and its distance from the point. Inversion needs `log`.
 
     **Arguments:**
 
