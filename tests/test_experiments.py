@@ -1026,14 +1026,9 @@ def test_whole_chains_are_in_one_part(few_histidines):
 @pytest.fixture
 def few_trained_steps(monkeypatch):
     sizes = dict(TEACHER_STEPS=4, MAP_STEPS=4, BATCH=8, PERMUTATIONS=19, REPEATS=2)
-    sizes |= dict(
-        ROTATIONS_TEACHER_STEPS=4,
-        LYSINE_TEACHER_STEPS=4,
-        TEST=16,
-        TORUS_TEST=16,
-        DENSITIES=20,
-        MIDDLE_POINTS=8,
-    )
+    sizes |= dict(ROTATIONS_TEACHER_STEPS=4, LYSINE_TEACHER_STEPS=4, TEST=16)
+    sizes |= dict(TORUS_TEST=16, DENSITIES=20, MIDDLE_POINTS=8)
+    monkeypatch.setattr(few_steps, "MIDDLES", (0.25, 0.5))
     for name, value in sizes.items():
         monkeypatch.setattr(few_steps, name, value)
     monkeypatch.setattr(map_losses, "STEPS", 4)
