@@ -204,8 +204,15 @@ def flow_map(alone: bool, case: str, seed: int) -> Trained:
         velocity = rgen.FlowVelocity(process, teacher(case, seed).model.score)
         loss = eqx.Partial(distillation_loss, process, velocity)
     sample_batch = data_of(case, seed)[0]
-    by_muon = functools.partial(train, rate=MAP_RATE, optimiser=muon)
-    return by_muon(field, loss, sample_batch, key, steps=MAP_STEPS)
+    return train(
+        field,
+        loss,
+        sample_batch,
+        key,
+        steps=MAP_STEPS,
+        rate=MAP_RATE,
+        optimiser=muon,
+    )
 
 
 def muon(schedule):
@@ -232,10 +239,10 @@ def two_times(key: jax.Array, n: int) -> tuple[jax.Array, jax.Array]:
     return jnp.where(jnp.arange(n) % 2 == 0, 0, early), late
 
 
-def distillation_loss(process, velocity, field, x0, key):
+def distillation_loss(process, velocity, field, x0, key, mean=pseudo_huber):
     time_key, noise_key = jr.split(key)
     one = functools.partial(rgen.losses.lagrangian, field, velocity, process)
-    return pseudo_huber(one, noise_key, x0, *two_times(time_key, len(x0)))
+    return mean(one, noise_key, x0, *two_times(time_key, len(x0)))
 
 
 def self_distillation_loss(process, field, x0, key):

@@ -51,12 +51,6 @@ FLOW = rgen.FewSteps(64)
 DISTANCE_SCALE = 0.1 * HUBER_SCALE
 
 
-def squared(process, velocity, field, x0, key):
-    time_key, noise_key = jr.split(key)
-    one = functools.partial(rgen.losses.lagrangian, field, velocity, process)
-    return batch_loss(one, noise_key, x0, *two_times(time_key, len(x0)))
-
-
 def diagonal(process, velocity, field, x0, key):
     time_key, key = jr.split(key)
     one = functools.partial(rgen.losses.lagrangian, field, velocity, process)
@@ -90,7 +84,7 @@ class Training(NamedTuple):
 
 LOSSES = {
     "lagrangian": Training(distillation_loss),
-    "lagrangian_squared": Training(squared),
+    "lagrangian_squared": Training(eqx.Partial(distillation_loss, mean=batch_loss)),
     "lagrangian_adam": Training(distillation_loss, optax.adam, TEACHER_RATE),
     "eulerian": Training(eulerian),
     "semigroup": Training(semigroup),

@@ -122,12 +122,16 @@ def minutes(groups: Groups) -> str:
 
 
 def main_table(groups: Groups) -> str:
-    head = [f"{NAMES[m]}, {n}" if n else NAMES[m] for m, n in COMPARED]
     rows = [
         [title(case), *(rejections(groups.get((case, *each), [])) for each in COMPARED)]
         for case in measured(groups, list(CASES))
     ]
-    return table(["", *head], rows)
+    return table(["", *headings(COMPARED)], rows)
+
+
+def headings(columns: list[tuple[str, int]]) -> list[str]:
+    """Of methods, with their numbers of evaluations."""
+    return [f"{NAMES[m]}, {n}" if n else NAMES[m] for m, n in columns]
 
 
 def biased(groups: Groups) -> str:
@@ -143,17 +147,16 @@ def biased(groups: Groups) -> str:
 
 
 def densities(groups: Groups) -> str:
-    columns = [("reverse_sde", 100), ("multistep", 100), ("multistep", 10), ("map", 2),
-               ("map", 1)]  # fmt: skip
+    columns = [("ideal", 0), ("reverse_sde", 100), ("multistep", 100),
+               ("multistep", 10), ("map", 2), ("map", 1)]  # fmt: skip
     rows = []
     for case in measured(groups, [f"rotations_{k}" for k in (16, 32, 64)]):
         own = groups[case, "ideal", 0]
         row = [title(case), mean(own, "log_density_floor", 3)]
-        for each in [("ideal", 0), *columns]:
+        for each in columns:
             row.append(mean(groups.get((case, *each), []), "log_density", 3))
         rows.append(row)
-    head = ["target", NAMES["ideal"], *(f"{NAMES[m]}, {n}" for m, n in columns)]
-    return table(["", *head], rows)
+    return table(["", "target", *headings(columns)], rows)
 
 
 def tori(groups: Groups) -> str:
@@ -170,7 +173,7 @@ def tori(groups: Groups) -> str:
         row.append(mean(own, "frechet_distance", 3))
         row.append(mean(found[2], "frechet_distance", 3))
         rows.append(row)
-    head = ["n", *(f"{NAMES[m]}, {n}" for m, n in columns)]
+    head = ["n", *headings(columns)]
     distances = [
         f"Fréchet, {what}" for what in ("published, 2", "other data", "map, 2")
     ]
