@@ -29,6 +29,15 @@ POINTS, ROUNDS, STEPS, BATCH = 512, 3, 4000, 512
 S2 = rgen.Sphere(2)
 PROCESS = rgen.Brownian(S2, rgen.LogUniformSchedule(1e-4))
 
+ADAMS = rgen.AdamsBashforthMoulton()
+ADAPTIVE = {"Tsit5": diffrax.Tsit5(), "Dopri8": diffrax.Dopri8(), "Adams": ADAMS}
+# About 30 to 240 evaluations.
+FIXED = {
+    "Bosh3": (diffrax.Bosh3(), (10, 20, 40)),
+    "Tsit5": (diffrax.Tsit5(), (5, 10, 20, 40)),
+    "Adams": (ADAMS, (30, 60, 120)),
+}
+
 
 def target():
     means = jax.vmap(S2.uniform)(jr.split(jr.key(0), 16))
@@ -74,17 +83,14 @@ def fixed(steps, solver):
 
 
 def flows():
-    tsit5, bosh3, dopri8 = diffrax.Tsit5(), diffrax.Bosh3(), diffrax.Dopri8()
     pi = dict(pcoeff=0.2, icoeff=0.4)
-    yield "Tsit5, I controller", 1e-5, adaptive(1e-5, tsit5)
-    for tolerance in (1e-3, 1e-4, 1e-5):
-        yield "Tsit5, PI controller", tolerance, adaptive(tolerance, tsit5, **pi)
-    for tolerance in (1e-3, 1e-4, 1e-5):
-        yield "Dopri8, PI controller", tolerance, adaptive(tolerance, dopri8, **pi)
-    for steps in (10, 20, 40):
-        yield "Bosh3, fixed steps", steps, fixed(steps, bosh3)
-    for steps in (5, 10, 20, 40):
-        yield "Tsit5, fixed steps", steps, fixed(steps, tsit5)
+    yield "Tsit5, I controller", 1e-5, adaptive(1e-5, diffrax.Tsit5())
+    for name, solver in ADAPTIVE.items():
+        for tolerance in (1e-3, 1e-4, 1e-5):
+            yield f"{name}, PI controller", tolerance, adaptive(tolerance, solver, **pi)
+    for name, (solver, numbers) in FIXED.items():
+        for steps in numbers:
+            yield f"{name}, fixed steps", steps, fixed(steps, solver)
 
 
 def exact(score, x):

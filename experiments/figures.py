@@ -317,7 +317,9 @@ def densities():
     kinds: dict[str, list[dict]] = {}
     for line in benchmark_lines("density_steps"):
         kinds.setdefault(line["solver"], []).append(line)
-    for (kind, lines), color in zip(kinds.items(), COLORS, strict=True):
+    solvers = list(dict.fromkeys(kind.split(",")[0] for kind in kinds))
+    for kind, lines in kinds.items():
+        color = COLORS[solvers.index(kind.split(",")[0])]
         x, y = ([line[k] for line in lines] for k in ("evaluations", "error"))
         style = "o-" if "fixed" in kind else "s--"
         ax.plot(x, y, style, color=color, label=kind, markersize=4)

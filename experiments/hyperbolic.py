@@ -36,9 +36,8 @@ MIN_VARIANCE = 4e-4
 BATCH = 512
 STEPS = 6000
 SIZE: dict[str, Any] = dict(width=128, depth=3, frequencies=128, max_frequency=10.0)
-FLOW = rgen.ProbabilityFlow(
-    stepsize_controller=diffrax.PIDController(rtol=1e-4, atol=1e-4)
-)
+CONTROLLER = diffrax.PIDController(rtol=1e-4, atol=1e-4)
+FLOW = rgen.ProbabilityFlow(diffrax.Tsit5(), CONTROLLER)
 SAMPLER = rgen.ReverseSDE(steps=100)
 PRIOR = rgen.WrappedNormal(PLANE, PLANE.origin, 1.0)
 

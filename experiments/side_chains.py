@@ -56,7 +56,7 @@ _TURN = 2 * np.pi
 # Conditions that are evaluated at a time.
 DENSITIES, CONDITIONS = 128, 16
 CONTROLLER = diffrax.PIDController(rtol=1e-4, atol=1e-4)
-FLOW = rgen.ProbabilityFlow(stepsize_controller=CONTROLLER)
+FLOW = rgen.ProbabilityFlow(diffrax.Tsit5(), CONTROLLER)
 # To select checkpoints.
 ROUGH = diffrax.PIDController(rtol=1e-3, atol=1e-3)
 BACKBONE = rgen.Torus(2)
@@ -211,7 +211,7 @@ def conditional_nll(model, part: Part) -> float:
 def _with_nll(wrapped, validation, model):
     """What `wrapped` makes of a score model, and its NLL at a rough tolerance."""
     some = Part(validation.x[:SELECTION], validation.c[:SELECTION])
-    flow = rgen.ProbabilityFlow(stepsize_controller=ROUGH)
+    flow = rgen.ProbabilityFlow(diffrax.Tsit5(), ROUGH)
     rough = eqx.tree_at(lambda model: model.flow, model, flow)
     return wrapped(model), conditional_nll(wrapped(rough), some)
 

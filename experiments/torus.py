@@ -100,9 +100,8 @@ def score_model(loss, weight, truth, steps, key):
     process = rgen.Brownian(truth.manifold, schedule)
     field = rgen.nn.ScoreField(process, key=init_key, **SIZE)
     field = with_harmonics(field, harmonic_key)
-    flow = rgen.ProbabilityFlow(
-        stepsize_controller=diffrax.PIDController(rtol=1e-4, atol=1e-4)
-    )
+    controller = diffrax.PIDController(rtol=1e-4, atol=1e-4)
+    flow = rgen.ProbabilityFlow(diffrax.Tsit5(), controller)
     exact = truth.manifold.dim <= EXACT_UP_TO
     divergence = rgen.ExactDivergence() if exact else rgen.HutchinsonDivergence()
     model = rgen.ScoreModel(field, process, flow=flow, divergence=divergence)
@@ -114,7 +113,7 @@ def moser_flow(truth, steps, key):
     init_key, harmonic_key, near_key, key = jr.split(key, 4)
     field = rgen.nn.FlowField(truth.manifold, key=init_key, **SIZE)
     field = with_harmonics(field, harmonic_key)
-    model = rgen.MoserFlow(truth.manifold, field)
+    model = rgen.MoserFlow(truth.manifold, field, solver=diffrax.Tsit5())
     near = partial(_near, truth.manifold)
     sample_batch = samples_of(truth, BATCH)
     trained = train(model, partial(moser_loss, near), sample_batch, key, steps=steps)

@@ -44,6 +44,7 @@ from ._divergence import (
     HutchinsonDivergence as HutchinsonDivergence,
 )
 from ._flow_solver import (
+    AdamsBashforthMoulton as AdamsBashforthMoulton,
     DenoisingMultistep as DenoisingMultistep,
     NoiseClock as NoiseClock,
 )

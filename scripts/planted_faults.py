@@ -424,6 +424,28 @@ FAULTS = [
         ("tests/test_few_steps.py::test_order[normal, multistep]",),
     ),
     Fault(
+        "adams-unknown-values",
+        "rgen/_flow_solver/_adams_bashforth_moulton.py",
+        "others = known & ~jnp.eye(len(times), dtype=bool)",
+        "others = ~jnp.eye(len(times), dtype=bool)",
+        "The predictor-corrector solver interpolates values that it has not seen.",
+        (
+            "tests/test_adams_bashforth_moulton.py"
+            "::test_polynomials_of_time_are_exact_from_the_values_of_a_step_on[1-equal]",
+        ),
+    ),
+    Fault(
+        "adams-error-estimate",
+        "rgen/_flow_solver/_adams_bashforth_moulton.py",
+        "return fs, times, known & (older > 1)",
+        "return fs, times, known & (older > 0)",
+        "The predictor-corrector solver estimates its error to be zero.",
+        (
+            "tests/test_adams_bashforth_moulton.py"
+            "::test_adaptive_steps_and_what_they_cost[1]",
+        ),
+    ),
+    Fault(
         "steps-share-noise",
         "rgen/_solver/_brownian_grid.py",
         "normal = self.increments[index]",

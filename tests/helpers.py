@@ -101,6 +101,7 @@ RETRACTIONS = {
 }
 
 SOLVERS = {
+    "AdamsBashforthMoulton": lambda m: rgen.AdamsBashforthMoulton(),
     "GeodesicRandomWalk": rgen.GeodesicRandomWalk,
     "GeodesicHeun": rgen.GeodesicHeun,
     "MuntheKaas": lambda m: rgen.MuntheKaas(m, diffrax.Bosh3()),

@@ -615,15 +615,15 @@ def test_steps_of_a_constant_size_are_fixed_times():
         base = rgen.Uniform(S2)
         return rgen.Flow(base, field, stepsize_controller=controller)
 
-    message = "ConstantStepSize. Take diffrax.StepTo.*time_grid.20.*linspace.0, 1, 21."
+    message = "ConstantStepSize. Take diffrax.StepTo.*time_grid.60.*linspace.0, 1, 61."
     for make, times in {
-        score_model: process.time_grid(20),
-        flow_model: jnp.linspace(0, 1, 21),
+        score_model: process.time_grid(60),
+        flow_model: jnp.linspace(0, 1, 61),
     }.items():
         with pytest.raises(ValueError, match=message):
             make(diffrax.ConstantStepSize()).sample(jr.key(0))
         _, cost = make(diffrax.StepTo(times)).sample_and_cost(jr.key(0))
-        assert cost.finished and cost.steps == 20
+        assert cost.finished and cost.steps == 60
 
 
 def test_a_surface_without_logarithms():

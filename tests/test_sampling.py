@@ -253,7 +253,7 @@ def test_fixed_steps_of_a_density():
     centres = jnp.repeat(score.centres, 10, axis=0)
     x = jax.vmap(near)(centres, jr.split(jr.key(0), 20))
     exact = jax.vmap(lambda x: score.log_prob(x, jnp.array(PROCESS.schedule.t0)))(x)
-    grid = PROCESS.time_grid(20)
+    grid = PROCESS.time_grid(60)
 
     def log_prob_and_cost(times):
         flow = rgen.ProbabilityFlow(stepsize_controller=diffrax.StepTo(times))
@@ -262,10 +262,9 @@ def test_fixed_steps_of_a_density():
     (a, cost), (b, _) = map(log_prob_and_cost, (grid, grid[::-1]))
     # The same sums of the same times.
     np.testing.assert_array_equal(a, b)
-    # Tsit5 evaluates six times a step, and once at the start.
-    assert (cost.evaluations == 121).all()
-    # 1.5e-5 was measured.
-    np.testing.assert_allclose(a, exact, rtol=0, atol=1e-4)
+    assert (cost.evaluations == 61).all()
+    # 9e-4 was measured.
+    np.testing.assert_allclose(a, exact, rtol=0, atol=3e-3)
 
 
 class Ambient(eqx.Module):

@@ -5,6 +5,7 @@ import jax.numpy as jnp
 
 from .._cost import Cost
 from .._divergence import AbstractDivergence
+from .._flow_solver import AdamsBashforthMoulton
 from .._process import AbstractProcess
 from .._solver._solve import solve
 from .._term import ScoreFunction, density_term, probability_flow
@@ -18,14 +19,15 @@ class ProbabilityFlow(AbstractSampler):
 
     **Arguments:**
 
-    - `solver`: a Diffrax solver for ODEs.
+    - `solver`: a Diffrax solver for ODEs. By default
+        [`rgen.AdamsBashforthMoulton`][], with one evaluation a step.
     - `stepsize_controller`: how it chooses its steps. By default
         `diffrax.PIDController`, with the coefficients of a PI controller and both
         tolerances at a thousandth of $\sqrt{v_0}$, the standard deviation of the noise
         at `schedule.t0`, and at most 1e-5. In
         float32 they stay above 1e-6, the rounding error of a solve: below
         $v_0 = 10^{-6}$ densities need float64. With
-        `diffrax.StepTo(process.time_grid(20))`, times in either order, the steps are
+        `diffrax.StepTo(process.time_grid(60))`, times in either order, the steps are
         fixed: no point of a batch waits for the slowest, and no error is controlled.
     - `adjoint`: how Diffrax differentiates the solution:
         `diffrax.RecursiveCheckpointAdjoint()` in reverse mode, `diffrax.ForwardMode()`
@@ -41,7 +43,7 @@ class ProbabilityFlow(AbstractSampler):
     @typed
     def __init__(
         self,
-        solver: diffrax.AbstractSolver = diffrax.Tsit5(),  # noqa: B008 (a constant)
+        solver: diffrax.AbstractSolver = AdamsBashforthMoulton(),  # noqa: B008
         stepsize_controller: diffrax.AbstractStepSizeController | None = None,
         adjoint: diffrax.AbstractAdjoint = diffrax.RecursiveCheckpointAdjoint(),  # noqa: B008
         max_steps: int = 4096,

@@ -71,7 +71,7 @@ def _check_controller(
         raise ValueError(
             "expected a `stepsize_controller` that says where the steps are, got a "
             "ConstantStepSize. Take diffrax.StepTo(times), with the times "
-            "process.time_grid(20) for a score and jnp.linspace(0, 1, 21) for a flow."
+            "process.time_grid(60) for a score and jnp.linspace(0, 1, 61) for a flow."
         )
     adaptive = isinstance(controller, diffrax.AbstractAdaptiveStepSizeController)
     if adaptive and not _estimates(solver):
