@@ -25,6 +25,7 @@ and `log_density_floor` that of its own.
 """
 
 import functools
+import time
 import zlib
 from collections.abc import Callable
 from typing import Any, NamedTuple
@@ -63,6 +64,11 @@ TEACHER_RATE, MAP_RATE = 3e-3, 2e-3
 # Of a velocity, in radians from noise to data. On T^2 a fifth of it and three times as
 # much did as well.
 HUBER_SCALE = 0.1
+# Of a distance between points; and what the trajectories of a teacher are.
+DISTANCE_SCALE = 0.03
+TRAJECTORIES, TRAJECTORY_STEPS, TRAJECTORY_BLOCK = 2**18, 32, 2**12
+# Of the map to separate modes.
+EXPERTS = 256
 MIDDLES = tuple(k / 20 for k in range(2, 17))
 MIDDLE_POINTS = 4096
 
@@ -71,7 +77,8 @@ class Case(NamedTuple):
     """A process, the size of the networks, and the data of a seed: batches to train on,
     test points, other points, at least as many, and the target where it is known. The
     test is at all of the `variances`, `squared_mmd` at the second. `teach` trains the
-    teacher, of the case, its data and a key, in `teacher_steps`."""
+    teacher, of the case, its data and a key, in `teacher_steps`. `distil` makes, for a
+    case and a seed, the loss of a map, whose network has `experts`, and its batches."""
 
     process: rgen.AbstractProcess
     size: dict[str, Any]
@@ -79,6 +86,8 @@ class Case(NamedTuple):
     variances: tuple[float, ...]
     teach: Callable[["Case", "Data", jax.Array], Trained]
     teacher_steps: int
+    distil: Callable[[str, int], tuple[Callable, Callable]]
+    experts: int = 1
 
 
 Data = tuple[Callable, jax.Array, jax.Array, Any]
@@ -110,7 +119,8 @@ def earth(name: str) -> Case:
         other = jr.permutation(other_key, train)
         return minibatches(train, BATCH), test, other, None
 
-    return Case(process, size, data, VARIANCES, by_denoising, TEACHER_STEPS)
+    trainings = by_denoising, TEACHER_STEPS, by_velocity
+    return Case(process, size, data, VARIANCES, *trainings)
 
 
 def side_chains() -> Case:
@@ -127,8 +137,8 @@ def side_chains() -> Case:
         other = jr.permutation(other_key, validation)
         return minibatches(train, BATCH), test, other, None
 
-    steps = LYSINE_TEACHER_STEPS
-    return Case(process, size, data, VARIANCES, by_denoising, steps)
+    trainings = by_denoising, LYSINE_TEACHER_STEPS, by_velocity
+    return Case(process, size, data, VARIANCES, *trainings)
 
 
 def parts(truth, n, key) -> tuple[jax.Array, jax.Array]:
@@ -151,21 +161,22 @@ def torus(dim: int) -> Case:
         truth = rgen.WrappedNormal(manifold, manifold.uniform(mean_key), TORUS_SCALE)
         return samples_of(truth, BATCH), *parts(truth, TORUS_TEST, key), truth
 
-    return Case(process, size, data, TORUS_VARIANCES, by_denoising, TEACHER_STEPS)
+    trainings = by_denoising, TEACHER_STEPS, by_trajectories
+    return Case(process, size, data, TORUS_VARIANCES, *trainings)
 
 
 def rotation_mixture(components: int) -> Case:
     schedule = rgen.LogUniformSchedule(rotations.MIN_VARIANCE, 5.0)
     process = rgen.Brownian(rotations.SO3, schedule)
     size = dict(parametrisation=rotations.FRAME, **rotations.SIZE)
-    steps = ROTATIONS_TEACHER_STEPS
+    trainings = as_in_rotations, ROTATIONS_TEACHER_STEPS, by_trajectories
 
     def data(key):
         target_key, key = jr.split(key)
         truth = rotations.target(components, target_key)
         return samples_of(truth, BATCH), *parts(truth, TEST, key), truth
 
-    return Case(process, size, data, VARIANCES, as_in_rotations, steps)
+    return Case(process, size, data, VARIANCES, *trainings, experts=EXPERTS)
 
 
 EARTH = "volcano", "earthquake", "flood", "fire"
@@ -195,16 +206,14 @@ def teacher(case: str, seed: int) -> Trained:
 @functools.cache
 def flow_map(alone: bool, case: str, seed: int) -> Trained:
     """The field of a flow map: of the teacher, or learnt alone."""
-    process, size, *_ = CASES[case]()
     init_key, key = jr.split(jr.fold_in(jr.key(seed), 2))
-    field = rgen.nn.FlowMapField(process, **size, key=init_key)
-    if alone:
-        loss = eqx.Partial(self_distillation_loss, process)
-    else:
-        velocity = rgen.FlowVelocity(process, teacher(case, seed).model.score)
-        loss = eqx.Partial(distillation_loss, process, velocity)
-    sample_batch = data_of(case, seed)[0]
-    return train(
+    field = untrained_map(case, init_key)
+    if not alone:
+        teacher(case, seed)
+    start = time.perf_counter()
+    distil = by_itself if alone else CASES[case]().distil
+    loss, sample_batch = distil(case, seed)
+    trained = train(
         field,
         loss,
         sample_batch,
@@ -213,6 +222,12 @@ def flow_map(alone: bool, case: str, seed: int) -> Trained:
         rate=MAP_RATE,
         optimiser=muon,
     )
+    return trained._replace(seconds=time.perf_counter() - start)
+
+
+def untrained_map(case: str, key: jax.Array) -> rgen.nn.FlowMapField:
+    own = CASES[case]()
+    return rgen.nn.FlowMapField(own.process, experts=own.experts, key=key, **own.size)
 
 
 def muon(schedule):
@@ -251,6 +266,79 @@ def self_distillation_loss(process, field, x0, key):
     model = rgen.ScoreModel(rgen.FlowScore(process, own), process)
     data = denoising_loss(model, x0, data_key)
     return data + distillation_loss(process, own, field, x0, map_key)
+
+
+def regression_loss(manifold, field, batch, key):
+    def one(x, y, s, t, key):
+        end = rgen.flow_map(manifold, field, x, s, t)
+        error = manifold.log(end, y)
+        return manifold.inner(end, error, error)
+
+    return pseudo_huber(one, key, *batch, scale=DISTANCE_SCALE)
+
+
+def trajectories(case, seed):
+    """Those of the teacher's flow from noise, at equal times."""
+    keys = jr.split(jr.fold_in(jr.key(seed), 6), TRAJECTORIES)
+    return _trajectories(teacher(case, seed).model, keys)
+
+
+@eqx.filter_jit
+def _trajectories(model, keys):
+    process = model.process
+    times = process.time_grid(TRAJECTORY_STEPS)
+    flow = rgen.probability_flow(process, model.score)
+
+    def one(key):
+        return diffrax.diffeqsolve(
+            flow,
+            rgen.DenoisingMultistep(process),
+            times[0],
+            times[-1],
+            None,
+            process.prior.sample(key),
+            saveat=diffrax.SaveAt(ts=times),
+            stepsize_controller=diffrax.StepTo(times),
+            max_steps=TRAJECTORY_STEPS,
+        ).ys
+
+    return jax.lax.map(one, keys, batch_size=TRAJECTORY_BLOCK)
+
+
+def pairs(trajectories, key):
+    """Points of trajectories, where they lead, and both times. Half of them start at
+    noise, and half lead to data, as steps of samples do."""
+    which_key, time_key = jr.split(key)
+    which = jr.randint(which_key, (BATCH,), 0, len(trajectories))
+    early, late = jnp.sort(jr.randint(time_key, (2, BATCH), 0, TRAJECTORY_STEPS), 0)
+    fourth = jnp.arange(BATCH) % 4
+    early = jnp.where(fourth < 2, 0, early)
+    late = jnp.where(fourth % 2 == 0, TRAJECTORY_STEPS, late + 1)
+    times = early / TRAJECTORY_STEPS, late / TRAJECTORY_STEPS
+    return trajectories[which, early], trajectories[which, late], *times
+
+
+# What a map is distilled with: a loss of a field, a batch and a key, and the batches.
+
+
+def by_velocity(case: str, seed: int, loss: Callable = distillation_loss):
+    """A loss of the teacher's velocity, on data with noise."""
+    process = CASES[case]().process
+    velocity = rgen.FlowVelocity(process, teacher(case, seed).model.score)
+    return eqx.Partial(loss, process, velocity), data_of(case, seed)[0]
+
+
+def by_trajectories(case: str, seed: int):
+    """The regression on where the teacher leads."""
+    manifold = CASES[case]().process.manifold
+    loss = eqx.Partial(regression_loss, manifold)
+    return loss, eqx.Partial(pairs, trajectories(case, seed))
+
+
+def by_itself(case: str, seed: int):
+    """Distillation without a teacher."""
+    process = CASES[case]().process
+    return eqx.Partial(self_distillation_loss, process), data_of(case, seed)[0]
 
 
 class Method(NamedTuple):

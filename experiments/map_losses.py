@@ -9,7 +9,7 @@ and that of the teacher's flow from the same noise, in radians, `median` the med
 training step. With the Eulerian and the semigroup loss, the diagonal is trained by the
 Lagrangian loss at `s = t`, a regression on the teacher's velocity.
 `lagrangian_squared` is without the pseudo-Huber loss, and `lagrangian_adam` by Adam
-rather than Muon.
+rather than Muon. `trajectories` is the regression on where the teacher leads.
 """
 
 import functools
@@ -35,12 +35,14 @@ from .few_steps import (
     HUBER_SCALE,
     MAP_RATE,
     TEACHER_RATE,
-    data_of,
+    by_trajectories,
+    by_velocity,
     distillation_loss,
     muon,
     pseudo_huber,
     teacher,
     two_times,
+    untrained_map,
 )
 
 
@@ -48,7 +50,7 @@ STEPS, POINTS = 6000, 2048
 # A solver of order two, at rounding on the scale of what is compared.
 FLOW = rgen.FewSteps(64)
 # Of a distance between points, which is a tenth of a velocity's error or so.
-DISTANCE_SCALE = 0.1 * HUBER_SCALE
+SEMIGROUP_SCALE = 0.1 * HUBER_SCALE
 
 
 def diagonal(process, velocity, field, x0, key):
@@ -70,38 +72,41 @@ def semigroup(process, velocity, field, x0, key):
     s, t = two_times(time_key, len(x0))
     r = s + (t - s) * jr.uniform(middle_key, s.shape)
     one = functools.partial(rgen.losses.semigroup, field, process)
-    loss = pseudo_huber(one, key, x0, s, r, t, scale=DISTANCE_SCALE)
+    loss = pseudo_huber(one, key, x0, s, r, t, scale=SEMIGROUP_SCALE)
     return loss + diagonal(process, velocity, field, x0, diagonal_key)
 
 
 class Training(NamedTuple):
-    """A loss, and how it is minimised."""
+    """A loss with its batches, of a case and a seed, and how it is minimised."""
 
-    loss: Callable
+    distil: Callable
     optimiser: Callable = muon
     rate: float = MAP_RATE
 
 
 LOSSES = {
-    "lagrangian": Training(distillation_loss),
-    "lagrangian_squared": Training(eqx.Partial(distillation_loss, mean=batch_loss)),
-    "lagrangian_adam": Training(distillation_loss, optax.adam, TEACHER_RATE),
-    "eulerian": Training(eulerian),
-    "semigroup": Training(semigroup),
+    "lagrangian": Training(by_velocity),
+    "lagrangian_squared": Training(
+        functools.partial(
+            by_velocity, loss=eqx.Partial(distillation_loss, mean=batch_loss)
+        )
+    ),
+    "lagrangian_adam": Training(by_velocity, optax.adam, TEACHER_RATE),
+    "eulerian": Training(functools.partial(by_velocity, loss=eulerian)),
+    "semigroup": Training(functools.partial(by_velocity, loss=semigroup)),
+    "trajectories": Training(by_trajectories),
 }
 
 
 def line(case, loss, seed):
-    process, size, *_ = CASES[case]()
     init_key, key, noise_key = jr.split(jr.fold_in(jr.key(seed), 4), 3)
-    field = rgen.nn.FlowMapField(process, **size, key=init_key)
-    score = teacher(case, seed).model.score
-    velocity = rgen.FlowVelocity(process, score)
-    own = LOSSES[loss]
+    own, score = LOSSES[loss], teacher(case, seed).model.score
+    process = CASES[case]().process
+    own_loss, sample_batch = own.distil(case, seed)
     trained = train(
-        field,
-        eqx.Partial(own.loss, process, velocity),
-        data_of(case, seed)[0],
+        untrained_map(case, init_key),
+        own_loss,
+        sample_batch,
         key,
         steps=STEPS,
         rate=own.rate,

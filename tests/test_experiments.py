@@ -1027,7 +1027,8 @@ def test_whole_chains_are_in_one_part(few_histidines):
 def few_trained_steps(monkeypatch):
     sizes = dict(TEACHER_STEPS=4, MAP_STEPS=4, BATCH=8, PERMUTATIONS=19, REPEATS=2)
     sizes |= dict(ROTATIONS_TEACHER_STEPS=4, LYSINE_TEACHER_STEPS=4, TEST=16)
-    sizes |= dict(TORUS_TEST=16, DENSITIES=20, MIDDLE_POINTS=8)
+    sizes |= dict(TORUS_TEST=16, DENSITIES=20, MIDDLE_POINTS=8, EXPERTS=2)
+    sizes |= dict(TRAJECTORIES=16, TRAJECTORY_STEPS=4, TRAJECTORY_BLOCK=8)
     monkeypatch.setattr(few_steps, "MIDDLES", (0.25, 0.5))
     for name, value in sizes.items():
         monkeypatch.setattr(few_steps, name, value)
@@ -1066,6 +1067,39 @@ def test_a_cell_of_the_few_steps_is_one_command(method, case, tmp_path, monkeypa
     assert lines[0]["rejected"] in (0, 0.5, 1) and "rejected" not in lines[1]
     middles = {line.get("middle") for line in lines}
     assert middles < set(few_steps.MIDDLES) if "map" in method else middles == {None}
+
+
+def test_pairs_of_points_of_trajectories(monkeypatch):
+    monkeypatch.setattr(few_steps, "TRAJECTORY_STEPS", 4)
+    # Each with a number of its own, at the times that the points say.
+    own = jnp.arange(64.0)[:, None, None]
+    at_times = jnp.stack(
+        jnp.broadcast_arrays(own, jnp.linspace(0, 1, 5)[:, None]), axis=-1
+    )
+    x, y, s, t = few_steps.pairs(at_times, jr.key(0))
+    np.testing.assert_array_equal(x[:, 0, 0], y[:, 0, 0])
+    np.testing.assert_array_equal(x[:, 0, 1], s)
+    np.testing.assert_array_equal(y[:, 0, 1], t)
+    assert (s < t).all() and len(set(x[:, 0, 0].tolist())) == 64
+    # Half of them, and of the others one in four or more.
+    assert 0.5 < jnp.mean(s == 0) < 0.8 and 0.5 < jnp.mean(t == 1) < 0.8
+
+
+@pytest.mark.usefixtures("few_trained_steps")
+def test_trajectories_lead_where_the_sampler_does(monkeypatch):
+    process, *_ = few_steps.CASES["torus_2"]()
+    score = lambda x, t: -jnp.sin(x) / (1 + process.schedule.variance(t))
+    model = rgen.ScoreModel(score, process, rgen.FewSteps(4))
+    trained = _training.Trained(model, 0.0, None)
+    monkeypatch.setattr(few_steps, "teacher", lambda *_: trained)
+    found = few_steps.trajectories("torus_2", 0)
+    keys = jr.split(jr.fold_in(jr.key(0), 6), 16)
+    starts = jax.vmap(process.prior.sample)(keys)
+    np.testing.assert_allclose(found[:, 0], starts, atol=1e-6)
+    lead = lambda x: model.sampler(score, process, x, jr.key(0))[0]
+    # Two programs for the same sums.
+    apart = jax.vmap(process.manifold.dist)(found[:, -1], jax.vmap(lead)(starts))
+    assert found.shape == (16, 5, 2) and jnp.max(apart) < 1e-5
 
 
 @pytest.mark.usefixtures("few_trained_steps")

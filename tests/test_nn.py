@@ -281,7 +281,25 @@ def test_residual_mlp():
     random = jr.normal(jr.key(1), (2, 8))
     network = eqx.tree_at(lambda n: n.last.weight, network, random)
     x = jr.normal(jr.key(2), (4,))
+    np.testing.assert_allclose(network(x), random @ last_hidden(network, x), rtol=1e-5)
+
+
+def last_hidden(network, x):
     h = jax.nn.silu(network.first.weight @ x + network.first.bias)
     for layer in network.hidden:
         h = h + jax.nn.silu(layer.weight @ h + layer.bias)
-    np.testing.assert_allclose(network(x), random @ h, rtol=1e-5)
+    return h
+
+
+def test_experts():
+    network = rgen.nn.ResidualMLP(4, 2, width=8, depth=3, experts=5, key=jr.key(0))
+    assert (network(jnp.ones(4)) == 0).all()
+    weights, biases = jr.normal(jr.key(1), (5, 2, 8)), jr.normal(jr.key(2), (5, 2))
+    last = weights.reshape(10, 8), biases.reshape(10)
+    network = eqx.tree_at(lambda n: (n.last.weight, n.last.bias), network, last)
+    x = jr.normal(jr.key(3), (4,))
+    h = last_hidden(network, x)
+    shares = jax.nn.softmax(network.gate.weight @ h + network.gate.bias)
+    expected = sum(shares[k] * (weights[k] @ h + biases[k]) for k in range(5))
+    np.testing.assert_allclose(network(x), expected, rtol=1e-5)
+    assert jnp.max(shares) > 0.25

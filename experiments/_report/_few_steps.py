@@ -63,6 +63,7 @@ LOSSES = {
     "lagrangian_adam": "Lagrangian, by Adam",
     "eulerian": "Eulerian",
     "semigroup": "semigroup",
+    "trajectories": "regression on trajectories",
 }
 
 

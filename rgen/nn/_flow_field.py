@@ -17,8 +17,9 @@ class FlowField(AbstractField):
 
     - `manifold`: the manifold.
     - `v_min`: the variance at time 1: the square of the finest scale.
-    - `width`, `depth`, `frequencies`, `max_frequency`, `damping`, `parametrisation`,
-        `embedding`, `condition`, `key`: those of [`rgen.nn.NeuralField`][].
+    - `width`, `depth`, `experts`, `frequencies`, `max_frequency`, `damping`,
+        `parametrisation`, `embedding`, `condition`, `key`: those of
+        [`rgen.nn.NeuralField`][].
     """
 
     field: NeuralField

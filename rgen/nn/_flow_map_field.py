@@ -44,8 +44,9 @@ class FlowMapField(eqx.Module):
     **Arguments:**
 
     - `process`: the noising process whose probability flow is mapped.
-    - `width`, `depth`, `frequencies`, `max_frequency`, `damping`, `parametrisation`,
-        `embedding`, `condition`, `key`: those of [`rgen.nn.NeuralField`][].
+    - `width`, `depth`, `experts`, `frequencies`, `max_frequency`, `damping`,
+        `parametrisation`, `embedding`, `condition`, `key`: those of
+        [`rgen.nn.NeuralField`][].
     """
 
     field: NeuralField

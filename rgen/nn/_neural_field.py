@@ -31,7 +31,8 @@ class NeuralField(eqx.Module):
     - `manifold`: the manifold.
     - `v_min`, `v_max`: the smallest and the largest variance; for a product whose
         factors have variances of their own, a tuple with one for each factor.
-    - `width`, `depth`: the size of the network.
+    - `width`, `depth`, `experts`: the size of [`rgen.nn.ResidualMLP`][]. Several
+        experts help the map of a flow, which jumps where its ends part.
     - `frequencies`, `max_frequency`, `damping`: of the Fourier features, their number,
         largest scale and damping.
     - `parametrisation`: [`rgen.nn.Projected`][], [`rgen.nn.KillingFrame`][] or
@@ -62,6 +63,7 @@ class NeuralField(eqx.Module):
         frequencies: int = 128,
         max_frequency: float = 30.0,
         damping: float = 1.0,
+        experts: int = 1,
         parametrisation: AbstractParametrisation = Projected(),  # noqa: B008
         embedding: Callable | None = None,
         condition: Any = None,
@@ -76,7 +78,8 @@ class NeuralField(eqx.Module):
         self.condition = shapes_of(condition)
         in_size = self.features.out_size + _size(embedding, condition)
         out_size = parametrisation.size(manifold)
-        self.network = ResidualMLP(in_size, out_size, width, depth, key=key)
+        sizes = in_size, out_size, width, depth
+        self.network = ResidualMLP(*sizes, experts=experts, key=key)
 
     @typed
     def __call__(self, x: Point, v: Floating[Array, "..."], c: Any = None) -> Tangent:

@@ -21,8 +21,9 @@ class ScoreField(AbstractField):
     **Arguments:**
 
     - `process`: the noising process.
-    - `width`, `depth`, `frequencies`, `max_frequency`, `damping`, `parametrisation`,
-        `embedding`, `condition`, `key`: those of [`rgen.nn.NeuralField`][].
+    - `width`, `depth`, `experts`, `frequencies`, `max_frequency`, `damping`,
+        `parametrisation`, `embedding`, `condition`, `key`: those of
+        [`rgen.nn.NeuralField`][].
     """
 
     field: NeuralField
