@@ -9,8 +9,9 @@ a flow map that learns from the data alone; `map` is one that is distilled from 
 teacher. `ideal` takes other points of the data for samples, with the noise that samples
 have: what a perfect model would reach. The others are solvers of the reversed SDE or of
 the probability flow, some of them with a `PowerGrid` of times, or denoised in their
-last evaluation. `train_seconds` is the time of the teacher, 0 without one,
-`map_seconds` that of a map, and `middle` the time between its two steps, or in the
+last evaluation. `train_seconds` is the time of the teacher, 0 without one, and
+`map_seconds` that of a map, with the trajectories of the teacher where it is
+`distilled` `by_trajectories`. `middle` is the time between its two steps, or in the
 middle of its four.
 
 As many samples are compared as there are test points: `p_value` is that of the
@@ -512,7 +513,6 @@ def line(method, case, seed, nfe):
         points=len(test),
         teacher_steps=own.teacher_steps,
         map_steps=MAP_STEPS,
-        huber_scale=HUBER_SCALE,
         p_value=round(p_value(case, seed, x, test_key), 4),
         **again,
         **{name: float(f"{value:.4g}") for name, value in (found | floors).items()},
@@ -521,15 +521,25 @@ def line(method, case, seed, nfe):
     )
 
 
-def trainings(method, case, seed, nfe) -> dict[str, float]:
+def trainings(method, case, seed, nfe) -> dict[str, Any]:
     alone = method == "map_self_distilled"
     taught = method != "ideal" and not alone
-    found = {"train_seconds": round(teacher(case, seed).seconds, 1) if taught else 0.0}
+    seconds = round(teacher(case, seed).seconds, 1) if taught else 0.0
+    found: dict[str, Any] = {"train_seconds": seconds}
     if alone or method == "map":
+        found |= distillation(alone, case)
         found["map_seconds"] = round(flow_map(alone, case, seed).seconds, 1)
         if nfe > 1:
             found["middle"] = middle_time(alone, case, seed)
     return found
+
+
+def distillation(alone, case) -> dict[str, Any]:
+    """The setting of a map."""
+    own = CASES[case]()
+    distil = by_itself if alone else own.distil
+    scale = DISTANCE_SCALE if distil is by_trajectories else HUBER_SCALE
+    return dict(distilled=distil.__name__, huber_scale=scale, experts=own.experts)
 
 
 EXPERIMENT = Experiment(

@@ -9,12 +9,14 @@ from ..few_steps import (
     CASES,
     CURVES,
     EARTH,
+    EXPERTS,
     LEVEL,
     LYSINE_TEACHER_STEPS,
     MAP_STEPS,
     ROTATIONS_TEACHER_STEPS,
     TEACHER_STEPS,
     TORI,
+    TRAJECTORIES,
 )
 from ..map_losses import STEPS
 from ._lines import grouped
@@ -77,6 +79,8 @@ def few_steps() -> dict[str, str]:
         "rotations_steps": f"{ROTATIONS_TEACHER_STEPS:,}",
         "lysine_steps": f"{LYSINE_TEACHER_STEPS:,}",
         "map_steps": f"{MAP_STEPS:,}",
+        "trajectories": f"{TRAJECTORIES:,}",
+        "experts": str(EXPERTS),
         "minutes": minutes(groups),
         "rejected": main_table(groups),
         "biased": biased(groups),

@@ -85,7 +85,8 @@ def few_steps_default(line: dict) -> dict:
     steps = few_steps.CASES[line["case"]]().teacher_steps
     default: dict = {"teacher_steps": steps, "map_steps": few_steps.MAP_STEPS}
     if "map_seconds" in line:
-        default["huber_scale"] = few_steps.HUBER_SCALE
+        alone = line["method"] != "map"
+        default |= few_steps.distillation(alone, line["case"])
     return default
 
 
