@@ -10,9 +10,9 @@ teacher. `ideal` takes other points of the data for samples, with the noise that
 have: what a perfect model would reach. The others are solvers of the reversed SDE or of
 the probability flow, some of them with a `PowerGrid` of times, or denoised in their
 last evaluation. `train_seconds` is the time of the teacher, 0 without one, and
-`map_seconds` that of a map, with the trajectories of the teacher where it is
-`distilled` `by_trajectories`. `middle` is the time between its two steps, or in the
-middle of its four.
+`map_seconds` that of a map, with the trajectories of its teacher where `distilled` says
+that it learns from them. `middle` is the time between its two steps, or in the middle
+of its four.
 
 As many samples are compared as there are test points: `p_value` is that of the
 permutation test with the MMD at four variances, `squared_mmd` the unbiased squared MMD
@@ -65,10 +65,10 @@ TEACHER_RATE, MAP_RATE = 3e-3, 2e-3
 # Of a velocity, in radians from noise to data. On T^2 a fifth of it and three times as
 # much did as well.
 HUBER_SCALE = 0.1
-# Of a distance between points; and what the trajectories of a teacher are.
+# Of the distance between the end of a map and that of its teacher's trajectory.
 DISTANCE_SCALE = 0.03
 TRAJECTORIES, TRAJECTORY_STEPS, TRAJECTORY_BLOCK = 2**18, 32, 2**12
-# Of the map to separate modes.
+# In the network of a map to separate modes: 64 did less well than 256.
 EXPERTS = 256
 MIDDLES = tuple(k / 20 for k in range(2, 17))
 MIDDLE_POINTS = 4096
@@ -78,8 +78,9 @@ class Case(NamedTuple):
     """A process, the size of the networks, and the data of a seed: batches to train on,
     test points, other points, at least as many, and the target where it is known. The
     test is at all of the `variances`, `squared_mmd` at the second. `teach` trains the
-    teacher, of the case, its data and a key, in `teacher_steps`. `distil` makes, for a
-    case and a seed, the loss of a map, whose network has `experts`, and its batches."""
+    teacher, of the case, its data and a key, in `teacher_steps`. `distil`, of a case
+    and a seed, returns the loss of a map and its batches; the network of the map has
+    `experts`."""
 
     process: rgen.AbstractProcess
     size: dict[str, Any]
@@ -120,8 +121,8 @@ def earth(name: str) -> Case:
         other = jr.permutation(other_key, train)
         return minibatches(train, BATCH), test, other, None
 
-    trainings = by_denoising, TEACHER_STEPS, by_velocity
-    return Case(process, size, data, VARIANCES, *trainings)
+    teaching = by_denoising, TEACHER_STEPS
+    return Case(process, size, data, VARIANCES, *teaching, distil=by_velocity)
 
 
 def side_chains() -> Case:
@@ -138,8 +139,8 @@ def side_chains() -> Case:
         other = jr.permutation(other_key, validation)
         return minibatches(train, BATCH), test, other, None
 
-    trainings = by_denoising, LYSINE_TEACHER_STEPS, by_velocity
-    return Case(process, size, data, VARIANCES, *trainings)
+    teaching = by_denoising, LYSINE_TEACHER_STEPS
+    return Case(process, size, data, VARIANCES, *teaching, distil=by_velocity)
 
 
 def parts(truth, n, key) -> tuple[jax.Array, jax.Array]:
@@ -162,22 +163,23 @@ def torus(dim: int) -> Case:
         truth = rgen.WrappedNormal(manifold, manifold.uniform(mean_key), TORUS_SCALE)
         return samples_of(truth, BATCH), *parts(truth, TORUS_TEST, key), truth
 
-    trainings = by_denoising, TEACHER_STEPS, by_trajectories
-    return Case(process, size, data, TORUS_VARIANCES, *trainings)
+    teaching = by_denoising, TEACHER_STEPS
+    return Case(process, size, data, TORUS_VARIANCES, *teaching, distil=by_trajectories)
 
 
 def rotation_mixture(components: int) -> Case:
     schedule = rgen.LogUniformSchedule(rotations.MIN_VARIANCE, 5.0)
     process = rgen.Brownian(rotations.SO3, schedule)
     size = dict(parametrisation=rotations.FRAME, **rotations.SIZE)
-    trainings = as_in_rotations, ROTATIONS_TEACHER_STEPS, by_trajectories
+    teaching = as_in_rotations, ROTATIONS_TEACHER_STEPS
 
     def data(key):
         target_key, key = jr.split(key)
         truth = rotations.target(components, target_key)
         return samples_of(truth, BATCH), *parts(truth, TEST, key), truth
 
-    return Case(process, size, data, VARIANCES, *trainings, experts=EXPERTS)
+    settings = process, size, data, VARIANCES
+    return Case(*settings, *teaching, by_trajectories, EXPERTS)
 
 
 EARTH = "volcano", "earthquake", "flood", "fire"

@@ -32,6 +32,7 @@ from ._training import train
 from .few_steps import (
     BATCH,
     CASES,
+    DISTANCE_SCALE,
     HUBER_SCALE,
     MAP_RATE,
     TEACHER_RATE,
@@ -82,6 +83,7 @@ class Training(NamedTuple):
     distil: Callable
     optimiser: Callable = muon
     rate: float = MAP_RATE
+    huber_scale: float = HUBER_SCALE
 
 
 LOSSES = {
@@ -94,7 +96,7 @@ LOSSES = {
     "lagrangian_adam": Training(by_velocity, optax.adam, TEACHER_RATE),
     "eulerian": Training(functools.partial(by_velocity, loss=eulerian)),
     "semigroup": Training(functools.partial(by_velocity, loss=semigroup)),
-    "trajectories": Training(by_trajectories),
+    "trajectories": Training(by_trajectories, huber_scale=DISTANCE_SCALE),
 }
 
 
@@ -122,7 +124,8 @@ def line(case, loss, seed):
         two_steps=round(float(jnp.mean(two)), 5),
         batch=BATCH,
         steps=STEPS,
-        huber_scale=HUBER_SCALE,
+        huber_scale=own.huber_scale,
+        experts=CASES[case]().experts,
         step_ms=round(trained.step_ms, 2),
         **machine(),
     )

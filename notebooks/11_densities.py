@@ -289,9 +289,9 @@ plt.show()
 #
 # `rgen.log_prob_and_cost` also returns the number of network evaluations (NFE) of each
 # density. A smaller tolerance of the step-size controller needs more of them. We pass
-# tolerances as arrays, so one compilation serves all values. The default solver, by the
-# name of Adams, evaluates once a step. Errors are differences from Dopri8 at tolerance
-# $10^{-6}$, about the best that float32 can do.
+# tolerances as arrays, so one compilation serves all values. "Adams" is the default,
+# `rgen.AdamsBashforthMoulton`, with one evaluation a step. Errors are differences from
+# Dopri8 at tolerance $10^{-6}$, about the best that float32 can do.
 
 
 # %%

@@ -90,6 +90,14 @@ def few_steps_default(line: dict) -> dict:
     return default
 
 
+def map_losses_default(line: dict) -> dict:
+    return {
+        "steps": map_losses.STEPS,
+        "huber_scale": map_losses.LOSSES[line["loss"]].huber_scale,
+        "experts": few_steps.CASES[line["case"]]().experts,
+    }
+
+
 FILES = {
     "earth": File(
         earth.EXPERIMENT,
@@ -115,7 +123,7 @@ FILES = {
     "map_losses": File(
         map_losses.EXPERIMENT,
         ("distance", "median", "two_steps", "step_ms"),
-        lambda _: {"steps": map_losses.STEPS, "huber_scale": few_steps.HUBER_SCALE},
+        map_losses_default,
     ),
     "passes": File(passes.EXPERIMENT, (), lambda _: {"steps": 1000}),
     "wasserstein_bound": File(wasserstein_bound.EXPERIMENT, ("w1", "noise")),

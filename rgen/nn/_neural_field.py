@@ -32,7 +32,7 @@ class NeuralField(eqx.Module):
     - `v_min`, `v_max`: the smallest and the largest variance; for a product whose
         factors have variances of their own, a tuple with one for each factor.
     - `width`, `depth`, `experts`: the size of [`rgen.nn.ResidualMLP`][]. Several
-        experts help the map of a flow, which jumps where its ends part.
+        experts are for the map of a flow to separate modes.
     - `frequencies`, `max_frequency`, `damping`: of the Fourier features, their number,
         largest scale and damping.
     - `parametrisation`: [`rgen.nn.Projected`][], [`rgen.nn.KillingFrame`][] or
@@ -60,10 +60,10 @@ class NeuralField(eqx.Module):
         *,
         width: int = 256,
         depth: int = 4,
+        experts: int = 1,
         frequencies: int = 128,
         max_frequency: float = 30.0,
         damping: float = 1.0,
-        experts: int = 1,
         parametrisation: AbstractParametrisation = Projected(),  # noqa: B008
         embedding: Callable | None = None,
         condition: Any = None,

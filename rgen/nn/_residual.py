@@ -14,7 +14,7 @@ class ResidualMLP(eqx.Module):
     The last layer starts at zero, and with it the output. With several *experts* it is
     a mean of as many linear layers, whose weights depend on the last hidden vector,
     $\sum_k \mathrm{softmax}(G h)_k\, (A_k h + b_k)$ (Jacobs et al., *Adaptive Mixtures
-    of Local Experts*, 1991): such an output can be smooth here and jump there.
+    of Local Experts*, 1991), so that it can change fast from one region to the next.
 
     **Arguments:**
 
@@ -52,6 +52,7 @@ class ResidualMLP(eqx.Module):
         self.hidden = [eqx.nn.Linear(width, width, key=k) for k in keys]
         last = eqx.nn.Linear(width, experts * out_size, key=last_key)
         self.last = jax.tree.map(jnp.zeros_like, last)
+        # Nothing is left of its key in zeros.
         self.gate = (
             None if experts == 1 else eqx.nn.Linear(width, experts, key=last_key)
         )
