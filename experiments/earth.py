@@ -50,8 +50,7 @@ DATASETS = {
 MIN_VARIANCE = 1e-5
 BATCH = 512
 CONTROLLER = diffrax.PIDController(rtol=1e-4, atol=1e-4)
-ODE: dict[str, Any] = dict(solver=diffrax.Tsit5(), stepsize_controller=CONTROLLER)
-FLOW = rgen.ProbabilityFlow(**ODE)
+FLOW = rgen.ProbabilityFlow(diffrax.Tsit5(), CONTROLLER)
 # To train by maximum likelihood.
 ROUGH = diffrax.PIDController(rtol=1e-3, atol=1e-3)
 # By data set: most fires are in clumps that a network takes long to fit, and on floods
@@ -204,7 +203,7 @@ def stereographic(data, validation, setting, key):
 def flow_matching(data, validation, setting, key):
     init_key, key = jr.split(key)
     field = _flow_field(setting, init_key)
-    model = rgen.Flow(rgen.Uniform(SPHERE), field, **ODE)
+    model = rgen.Flow(rgen.Uniform(SPHERE), field, stepsize_controller=CONTROLLER)
     sample_batch = Noised(minibatches(data, BATCH), setting.resolution)
     return _train(
         model, flow_matching_loss, sample_batch, validation, key, setting.steps
@@ -223,7 +222,7 @@ def moser_flow(data, validation, setting, key):
 def _moser_flow(data, validation, setting, key):
     init_key, near_key, key = jr.split(key, 3)
     field = _flow_field(setting, init_key)
-    model = rgen.MoserFlow(SPHERE, field, floor=FLOOR, **ODE)
+    model = rgen.MoserFlow(SPHERE, field, floor=FLOOR, stepsize_controller=CONTROLLER)
     sample_batch = Noised(minibatches(data, BATCH), setting.resolution)
     near = partial(_near, setting.resolution)
     proposal = near(minibatches(data, BATCH)(near_key))
@@ -253,12 +252,11 @@ def normalizing_flow(data, validation, setting, key):
     coarser = setting._replace(max_frequency=finest)
     field = _flow_field(coarser, init_key, width=64, frequencies=256)
     base = rgen.Uniform(SPHERE)
-    rough = {**ODE, "stepsize_controller": ROUGH}
-    coarse = rgen.Flow(base, field, **rough)
+    coarse = rgen.Flow(base, field, stepsize_controller=ROUGH)
     sample_batch = Noised(minibatches(data, LIKELIHOOD_BATCH), setting.resolution)
     steps = min(setting.steps, LIKELIHOOD_STEPS)
     trained = _train(coarse, likelihood_loss, sample_batch, validation, key, steps)
-    model = rgen.Flow(base, trained.model.field, **ODE)
+    model = rgen.Flow(base, trained.model.field, stepsize_controller=CONTROLLER)
     return trained._replace(model=model)
 
 

@@ -40,8 +40,7 @@ PLANE = rgen.OrnsteinUhlenbeck(rgen.Euclidean(2), rgen.LogUniformSchedule(1e-3, 
 NORTH = jnp.array([0.0, 0.0, 1.0])
 SIZE: dict[str, Any] = dict(width=64, depth=3, frequencies=64, max_frequency=30.0)
 CONTROLLER = diffrax.PIDController(rtol=1e-3, atol=1e-3)
-ODE: dict[str, Any] = dict(solver=diffrax.Tsit5(), stepsize_controller=CONTROLLER)
-FLOW = rgen.ProbabilityFlow(**ODE)
+FLOW = rgen.ProbabilityFlow(diffrax.Tsit5(), CONTROLLER)
 BATCH, POINTS, SAMPLER_STEPS = 64, 16, 100
 
 
@@ -68,12 +67,12 @@ def chart_model(chart, key):
 
 def flow(loss, key):
     field = rgen.nn.FlowField(SPHERE, key=key, **SIZE)
-    return rgen.Flow(rgen.Uniform(SPHERE), field, **ODE), loss
+    return rgen.Flow(rgen.Uniform(SPHERE), field, stepsize_controller=CONTROLLER), loss
 
 
 def moser_flow(key):
     field = rgen.nn.FlowField(SPHERE, key=key, **SIZE)
-    model = rgen.MoserFlow(SPHERE, field, **ODE)
+    model = rgen.MoserFlow(SPHERE, field, stepsize_controller=CONTROLLER)
     return model, partial(moser_loss, lambda x: rgen.Uniform(SPHERE))
 
 

@@ -44,8 +44,7 @@ CHART_SIZE = {**SIZE, "max_frequency": 8.0}
 SAMPLER = rgen.ReverseSDE(steps=100)
 FRAME = rgen.nn.LieAlgebra()
 CONTROLLER = diffrax.PIDController(rtol=1e-4, atol=1e-4)
-ODE: dict[str, Any] = dict(solver=diffrax.Tsit5(), stepsize_controller=CONTROLLER)
-FLOW = rgen.ProbabilityFlow(**ODE)
+FLOW = rgen.ProbabilityFlow(diffrax.Tsit5(), CONTROLLER)
 
 
 def target(n, key):
@@ -87,7 +86,7 @@ def exp_wrapped(truth, size, steps, key):
 def flow_matching(truth, size, steps, key):
     init_key, key = jr.split(key)
     field = _flow_field(size, init_key)
-    model = rgen.Flow(rgen.Uniform(SO3), field, **ODE)
+    model = rgen.Flow(rgen.Uniform(SO3), field, stepsize_controller=CONTROLLER)
     sample_batch = samples_of(truth, BATCH)
     return train(model, flow_matching_loss, sample_batch, key, steps=steps, rate=RATE)
 
@@ -95,7 +94,7 @@ def flow_matching(truth, size, steps, key):
 def moser_flow(truth, size, steps, key):
     init_key, key = jr.split(key)
     field = _flow_field(size, init_key)
-    model = rgen.MoserFlow(SO3, field, **ODE)
+    model = rgen.MoserFlow(SO3, field, stepsize_controller=CONTROLLER)
     sample_batch = samples_of(truth, BATCH)
     # Fewer, for each costs about eight times as much as one of the others.
     steps = max(1, steps // 8)

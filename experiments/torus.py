@@ -113,7 +113,7 @@ def moser_flow(truth, steps, key):
     init_key, harmonic_key, near_key, key = jr.split(key, 4)
     field = rgen.nn.FlowField(truth.manifold, key=init_key, **SIZE)
     field = with_harmonics(field, harmonic_key)
-    model = rgen.MoserFlow(truth.manifold, field, solver=diffrax.Tsit5())
+    model = rgen.MoserFlow(truth.manifold, field)
     near = partial(_near, truth.manifold)
     sample_batch = samples_of(truth, BATCH)
     trained = train(model, partial(moser_loss, near), sample_batch, key, steps=steps)

@@ -118,6 +118,7 @@ def test_evaluations_are_counted_with_those_of_rejected_steps():
     flow = rgen.Flow(
         rgen.WrappedNormal(line, line.origin, 1.0),
         field,
+        solver=SOLVER,
         stepsize_controller=controller,
     )
     _, cost = jax.block_until_ready(eqx.filter_jit(flow.sample_and_cost)(jr.key(0)))

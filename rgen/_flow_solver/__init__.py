@@ -1,4 +1,4 @@
-"""Solvers made for the probability flow, and for other flows."""
+"""Solvers made for the probability flow."""
 
 from ._adams_bashforth_moulton import AdamsBashforthMoulton as AdamsBashforthMoulton
 from ._denoising_multistep import DenoisingMultistep as DenoisingMultistep

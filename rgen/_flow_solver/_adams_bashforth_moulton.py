@@ -40,12 +40,11 @@ class AdamsBashforthMoulton(diffrax.AbstractAdaptiveSolver):
     error of order 3 at their start; adaptive steps begin short instead. Uses
     third-order Hermite interpolation for dense/ts output. Does not solve SDEs.
 
-    The default of [`rgen.ProbabilityFlow`][], [`rgen.Flow`][] and
-    [`rgen.MoserFlow`][]. For a trained score, at tolerances about 1e-5, it takes half
-    to two thirds of the evaluations of `diffrax.Tsit5()` to the same error. Take
-    `diffrax.Tsit5()` for fields that are smoother than a network, for small tolerances,
-    and where a field contracts fast: at a rate $L$, steps longer than $0.16 / L$ are
-    unstable, and adaptive ones stay below.
+    The default of [`rgen.ProbabilityFlow`][]: for a trained score, at tolerances about
+    1e-5, it takes half to two thirds of the evaluations of `diffrax.Tsit5()` to the
+    same error. Take that for fields that are smoother than a network, for small
+    tolerances, and for fields that contract fast: at a rate $L$, steps longer than
+    $0.16 / L$ are unstable, and adaptive ones stay below.
     """
 
     # Diffrax's backward solve has a term of its own.

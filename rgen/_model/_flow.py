@@ -8,7 +8,6 @@ import jax.random as jr
 from .._cost import Cost
 from .._distribution import AbstractDistribution
 from .._divergence import AbstractDivergence, ExactDivergence
-from .._flow_solver import AdamsBashforthMoulton
 from .._given import Given
 from .._manifold import AbstractManifold
 from .._solver._solve import solve
@@ -57,7 +56,7 @@ class Flow(AbstractModel):
         base: AbstractDistribution,
         field: ScoreFunction,
         *,
-        solver: diffrax.AbstractSolver = AdamsBashforthMoulton(),  # noqa: B008
+        solver: diffrax.AbstractSolver = diffrax.Tsit5(),  # noqa: B008 (a constant)
         stepsize_controller: diffrax.AbstractStepSizeController = (
             diffrax.PIDController(rtol=1e-5, atol=1e-5)  # noqa: B008 (a constant)
         ),

@@ -6,7 +6,6 @@ import jax.numpy as jnp
 from .._cost import Cost
 from .._distribution import AbstractDistribution, Uniform
 from .._divergence import ExactDivergence
-from .._flow_solver import AdamsBashforthMoulton
 from .._manifold import AbstractManifold
 from .._solver._solve import solve
 from .._term import ScoreFunction, evaluate_field, flow_term
@@ -53,7 +52,7 @@ class MoserFlow(AbstractModel):
         field: ScoreFunction,
         *,
         floor: float = 1e-4,
-        solver: diffrax.AbstractSolver = AdamsBashforthMoulton(),  # noqa: B008
+        solver: diffrax.AbstractSolver = diffrax.Tsit5(),  # noqa: B008 (a constant)
         stepsize_controller: diffrax.AbstractStepSizeController = (
             diffrax.PIDController(rtol=1e-5, atol=1e-5)  # noqa: B008 (a constant)
         ),

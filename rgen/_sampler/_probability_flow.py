@@ -114,6 +114,6 @@ def _controller(process: AbstractProcess, y0) -> diffrax.PIDController:
     least = 1e-6 if dtype == jnp.float32 else 1e-12
     noise = jnp.sqrt(jnp.min(process.schedule.variance(jnp.array(process.schedule.t0))))
     tolerance = jnp.clip(1e-3 * noise, least, 1e-5).astype(dtype)
-    # A PI controller has two thirds of the mean error for the same evaluations: the
-    # tolerance is met more evenly.
+    # A PI controller has a smaller error for as many evaluations: the tolerance is met
+    # more evenly.
     return diffrax.PIDController(tolerance, tolerance, pcoeff=0.2, icoeff=0.4)
