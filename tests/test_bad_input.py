@@ -372,8 +372,8 @@ def test_arguments_of_another_type_are_named(call, message):
 
 def test_networks_of_no_size():
     make = lambda **size: rgen.nn.ScoreField(PROCESS, key=KEY, **size)
-    for size in ({"depth": 0}, {"width": -1}):
-        with pytest.raises(ValueError, match="`width` and `depth` of at least 1"):
+    for size in ({"depth": 0}, {"width": -1}, {"experts": 0}):
+        with pytest.raises(ValueError, match="`depth` and `experts` of at least 1"):
             make(**size)
     for size in ({"frequencies": -1}, {"max_frequency": math.nan}):
         with pytest.raises(ValueError, match="`size` of at least 0 and a finite"):
