@@ -212,6 +212,7 @@ def flow_map(alone: bool, case: str, seed: int) -> Trained:
     init_key, key = jr.split(jr.fold_in(jr.key(seed), 2))
     field = untrained_map(case, init_key)
     if not alone:
+        # Its training is no part of that of the map.
         teacher(case, seed)
     start = time.perf_counter()
     distil = by_itself if alone else CASES[case]().distil

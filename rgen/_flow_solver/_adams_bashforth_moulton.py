@@ -44,7 +44,7 @@ class AdamsBashforthMoulton(diffrax.AbstractAdaptiveSolver):
     1e-5, it takes half to two thirds of the evaluations of `diffrax.Tsit5()` to the
     same error. Take that for fields that are smoother than a network, for small
     tolerances, and for fields that contract fast: at a rate $L$, steps longer than
-    $0.16 / L$ are unstable, and adaptive ones stay below.
+    $0.16 / L$ are unstable, and adaptive steps get that short.
     """
 
     # Diffrax's backward solve has a term of its own.
