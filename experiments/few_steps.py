@@ -121,8 +121,9 @@ def earth(name: str) -> Case:
         other = jr.permutation(other_key, train)
         return minibatches(train, BATCH), test, other, None
 
-    teaching = by_denoising, TEACHER_STEPS
-    return Case(process, size, data, VARIANCES, *teaching, distil=by_velocity)
+    return Case(
+        process, size, data, VARIANCES, by_denoising, TEACHER_STEPS, by_velocity
+    )
 
 
 def side_chains() -> Case:
@@ -139,8 +140,8 @@ def side_chains() -> Case:
         other = jr.permutation(other_key, validation)
         return minibatches(train, BATCH), test, other, None
 
-    teaching = by_denoising, LYSINE_TEACHER_STEPS
-    return Case(process, size, data, VARIANCES, *teaching, distil=by_velocity)
+    steps = LYSINE_TEACHER_STEPS
+    return Case(process, size, data, VARIANCES, by_denoising, steps, by_velocity)
 
 
 def parts(truth, n, key) -> tuple[jax.Array, jax.Array]:
@@ -163,23 +164,23 @@ def torus(dim: int) -> Case:
         truth = rgen.WrappedNormal(manifold, manifold.uniform(mean_key), TORUS_SCALE)
         return samples_of(truth, BATCH), *parts(truth, TORUS_TEST, key), truth
 
-    teaching = by_denoising, TEACHER_STEPS
-    return Case(process, size, data, TORUS_VARIANCES, *teaching, distil=by_trajectories)
+    variances, steps = TORUS_VARIANCES, TEACHER_STEPS
+    return Case(process, size, data, variances, by_denoising, steps, by_trajectories)
 
 
 def rotation_mixture(components: int) -> Case:
     schedule = rgen.LogUniformSchedule(rotations.MIN_VARIANCE, 5.0)
     process = rgen.Brownian(rotations.SO3, schedule)
     size = dict(parametrisation=rotations.FRAME, **rotations.SIZE)
-    teaching = as_in_rotations, ROTATIONS_TEACHER_STEPS
+    steps = ROTATIONS_TEACHER_STEPS
 
     def data(key):
         target_key, key = jr.split(key)
         truth = rotations.target(components, target_key)
         return samples_of(truth, BATCH), *parts(truth, TEST, key), truth
 
-    settings = process, size, data, VARIANCES
-    return Case(*settings, *teaching, by_trajectories, EXPERTS)
+    teach, distil = as_in_rotations, by_trajectories
+    return Case(process, size, data, VARIANCES, teach, steps, distil, EXPERTS)
 
 
 EARTH = "volcano", "earthquake", "flood", "fire"
@@ -215,8 +216,7 @@ def flow_map(alone: bool, case: str, seed: int) -> Trained:
         # Its training is no part of that of the map.
         teacher(case, seed)
     start = time.perf_counter()
-    distil = by_itself if alone else CASES[case]().distil
-    loss, sample_batch = distil(case, seed)
+    loss, sample_batch = distil_of(alone, case)(case, seed)
     trained = train(
         field,
         loss,
@@ -343,6 +343,15 @@ def by_itself(case: str, seed: int):
     """Distillation without a teacher."""
     process = CASES[case]().process
     return eqx.Partial(self_distillation_loss, process), data_of(case, seed)[0]
+
+
+def distil_of(alone: bool, case: str) -> Callable:
+    return by_itself if alone else CASES[case]().distil
+
+
+def huber_scale(distil: Callable) -> float:
+    """Of the loss that a map is distilled with."""
+    return DISTANCE_SCALE if distil is by_trajectories else HUBER_SCALE
 
 
 class Method(NamedTuple):
@@ -539,10 +548,9 @@ def trainings(method, case, seed, nfe) -> dict[str, Any]:
 
 def distillation(alone, case) -> dict[str, Any]:
     """The setting of a map."""
-    own = CASES[case]()
-    distil = by_itself if alone else own.distil
-    scale = DISTANCE_SCALE if distil is by_trajectories else HUBER_SCALE
-    return dict(distilled=distil.__name__, huber_scale=scale, experts=own.experts)
+    distil, experts = distil_of(alone, case), CASES[case]().experts
+    scale = huber_scale(distil)
+    return dict(distilled=distil.__name__, huber_scale=scale, experts=experts)
 
 
 EXPERIMENT = Experiment(

@@ -32,13 +32,13 @@ from ._training import train
 from .few_steps import (
     BATCH,
     CASES,
-    DISTANCE_SCALE,
     HUBER_SCALE,
     MAP_RATE,
     TEACHER_RATE,
     by_trajectories,
     by_velocity,
     distillation_loss,
+    huber_scale,
     muon,
     pseudo_huber,
     teacher,
@@ -83,7 +83,6 @@ class Training(NamedTuple):
     distil: Callable
     optimiser: Callable = muon
     rate: float = MAP_RATE
-    huber_scale: float = HUBER_SCALE
 
 
 LOSSES = {
@@ -96,7 +95,7 @@ LOSSES = {
     "lagrangian_adam": Training(by_velocity, optax.adam, TEACHER_RATE),
     "eulerian": Training(functools.partial(by_velocity, loss=eulerian)),
     "semigroup": Training(functools.partial(by_velocity, loss=semigroup)),
-    "trajectories": Training(by_trajectories, huber_scale=DISTANCE_SCALE),
+    "trajectories": Training(by_trajectories),
 }
 
 
@@ -124,7 +123,7 @@ def line(case, loss, seed):
         two_steps=round(float(jnp.mean(two)), 5),
         batch=BATCH,
         steps=STEPS,
-        huber_scale=own.huber_scale,
+        huber_scale=huber_scale(own.distil),
         experts=CASES[case]().experts,
         step_ms=round(trained.step_ms, 2),
         **machine(),

@@ -100,6 +100,19 @@ RETRACTIONS = {
     "ProjectionRetraction": rgen.ProjectionRetraction,
 }
 
+
+def solve_along(solver, term, y0, times, **kwargs):
+    """The solution of an ODE, with steps at given times unless a controller says."""
+    options = {"stepsize_controller": diffrax.StepTo(times), **kwargs}
+    return diffrax.diffeqsolve(term, solver, times[0], times[-1], None, y0, **options)
+
+
+def uneven_shares(n):
+    """From 0 to 1 in `n` steps, every second three times as long."""
+    walked = jnp.cumsum(jnp.where(jnp.arange(n) % 2 == 0, 1.0, 3.0))
+    return jnp.concatenate([jnp.zeros(1), walked / walked[-1]])
+
+
 SOLVERS = {
     "AdamsBashforthMoulton": lambda m: rgen.AdamsBashforthMoulton(),
     "GeodesicRandomWalk": rgen.GeodesicRandomWalk,

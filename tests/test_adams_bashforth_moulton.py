@@ -7,6 +7,7 @@ import jax.numpy as jnp
 import jax.random as jr
 import numpy as np
 import pytest
+from helpers import solve_along, uneven_shares
 
 import rgen
 
@@ -16,19 +17,10 @@ PAST = 4
 
 
 def solve(f, times, y0, solver=SOLVER, **kwargs):
-    options = {"stepsize_controller": diffrax.StepTo(times), **kwargs}
-    ends = times[0], times[-1]
-    term = diffrax.ODETerm(f)
-    return diffrax.diffeqsolve(term, solver, *ends, None, y0, **options)
+    return solve_along(solver, diffrax.ODETerm(f), y0, times, **kwargs)
 
 
-def uneven(n):
-    """Times from 0 to 1 with lengths of steps in the proportion 1 to 3."""
-    walked = np.cumsum(np.where(np.arange(n) % 2 == 0, 1.0, 3.0))
-    return jnp.asarray(np.concatenate([[0.0], walked / walked[-1]]))
-
-
-GRIDS = {"equal": lambda n: jnp.linspace(0.0, 1.0, n + 1), "uneven": uneven}
+GRIDS = {"equal": lambda n: jnp.linspace(0.0, 1.0, n + 1), "uneven": uneven_shares}
 
 
 @pytest.mark.parametrize("grid", GRIDS)
@@ -162,7 +154,7 @@ def test_derivatives(derivative, fixed):
     forward = derivative is jax.jacfwd
     adjoint = diffrax.ForwardMode() if forward else diffrax.RecursiveCheckpointAdjoint()
     with jax.enable_x64(True):
-        times = uneven(12)
+        times = uneven_shares(12)
         controller = diffrax.PIDController(rtol=1e-9, atol=1e-9)
         if fixed:
             controller = diffrax.StepTo(times)

@@ -10,7 +10,7 @@ import jax.random as jr
 import numpy as np
 import pytest
 import scipy.stats
-from helpers import slow
+from helpers import slow, solve_along, uneven_shares
 from surfaces import SphereByEquation
 
 import rgen
@@ -50,12 +50,6 @@ def flow_of_a_point(process, x0):
     return rgen.probability_flow(process, lambda x, t: process.score(x0, x, t))
 
 
-def step(solver, term, x, times, **kwargs):
-    options = {"stepsize_controller": diffrax.StepTo(times), **kwargs}
-    ends = times[0], times[-1]
-    return diffrax.diffeqsolve(term, solver, *ends, None, x, **options)
-
-
 GEODESIC = {
     "Euler": rgen.GeodesicRandomWalk,
     "Heun": rgen.GeodesicHeun,
@@ -77,7 +71,7 @@ def test_one_step_on_the_clock_is_exact_for_a_point(case):
         solver = rgen.NoiseClock(GEODESIC[kind](manifold), schedule)
         term = flow_of_a_point(process, x0)
         saveat = diffrax.SaveAt(t1=True, dense=True)
-        solution = step(
+        solution = solve_along(
             solver, term, x, jnp.stack([t1, t0]), max_steps=1, saveat=saveat
         )
         middle = (t0 + t1) / 2
@@ -101,7 +95,7 @@ def test_one_step_on_the_clock_is_exact_in_flat_space(solver):
         field = lambda x, t: schedule.beta(t) / 2 * (x - x0) / schedule.variance(t)
         times = jnp.array([schedule.t1, schedule.t0])
         clock = rgen.NoiseClock(solver, schedule)
-        end = step(clock, rgen.flow_term(R3, field), x, times, max_steps=1).ys[0]
+        end = solve_along(clock, rgen.flow_term(R3, field), x, times, max_steps=1).ys[0]
         start, last = (noise_level(schedule, t) for t in times)
         left, expected = end - x0, last / start * (x - x0)
     # What is left is a thousandth of the step, and its rounding grows as much.
@@ -261,9 +255,7 @@ def test_order(case):
 
 def uneven(process, n):
     """Steps of the logarithm of the variance, every second three times as long."""
-    walked = jnp.cumsum(jnp.where(jnp.arange(n) % 2 == 0, 1.0, 3.0))
-    share = jnp.concatenate([jnp.zeros(1), walked / walked[-1]])
-    schedule = process.schedule
+    share, schedule = uneven_shares(n), process.schedule
     ends = (schedule.variance(jnp.array(t)) for t in (schedule.t1, schedule.t0))
     first, last = map(jnp.log, ends)
     return jax.vmap(schedule.time)(jnp.exp(first + share * (last - first)))
@@ -310,7 +302,7 @@ def test_the_multistep_solver_is_exact_for_a_point_on_each_factor():
     x0, x = (manifold.join(*points) for points in zip(*pairs, strict=True))
     times = rgen.PowerGrid(3.0)(process, 5)
     term, solver = flow_of_a_point(process, x0), rgen.DenoisingMultistep(process)
-    end = step(solver, term, x, times, max_steps=5).ys[0]
+    end = solve_along(solver, term, x, times, max_steps=5).ys[0]
     points = manifold.split(x0), manifold.split(end)
     for factor, goal, found in zip(factors, *points, strict=True):
         start, last = (noise_level(factor.schedule, t) for t in (times[0], times[-1]))
@@ -330,7 +322,9 @@ def test_a_pull_with_a_drift_is_exact_up_to_the_variance():
     def error(v):
         times = jnp.stack([v, v / 9])
         solver = rgen.DenoisingMultistep(process)
-        return jnp.max(jnp.abs(step(solver, term, at(v), times).ys[0] - at(v / 9)))
+        return jnp.max(
+            jnp.abs(solve_along(solver, term, at(v), times).ys[0] - at(v / 9))
+        )
 
     errors = jax.vmap(error)(jnp.array([0.02, 0.002]))
     # The point itself moves by two thirds of the noise level, 0.1 and 0.03.

@@ -93,7 +93,7 @@ def few_steps_default(line: dict) -> dict:
 def map_losses_default(line: dict) -> dict:
     return {
         "steps": map_losses.STEPS,
-        "huber_scale": map_losses.LOSSES[line["loss"]].huber_scale,
+        "huber_scale": few_steps.huber_scale(map_losses.LOSSES[line["loss"]].distil),
         "experts": few_steps.CASES[line["case"]]().experts,
     }
 
