@@ -90,6 +90,7 @@ from ._manifold import (
 )
 from ._model import (
     AbstractModel as AbstractModel,
+    ConsistencyModel as ConsistencyModel,
     Flow as Flow,
     FlowMap as FlowMap,
     MoserFlow as MoserFlow,

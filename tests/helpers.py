@@ -218,6 +218,9 @@ DISTRIBUTIONS = {
     "Flow": lambda: rgen.Flow(rgen.Uniform(rgen.Sphere(2)), _zero),
     "MoserFlow": lambda: rgen.MoserFlow(rgen.Sphere(2), _zero),
     "FlowMap": lambda: rgen.FlowMap(rgen.Uniform(rgen.Sphere(2)), _still),
+    "ConsistencyModel": lambda: rgen.ConsistencyModel(
+        rgen.Brownian(rgen.Sphere(2)), _still
+    ),
     "Pushforward": lambda: rgen.Pushforward(
         CHARTS["stereographic"](),
         rgen.WrappedNormal(rgen.Euclidean(2), jnp.zeros(2), 0.5),

@@ -31,6 +31,7 @@ from experiments import (
     report,
     rotations,
     side_chains,
+    solver_errors,
     torus,
     wasserstein_bound,
 )
@@ -1026,7 +1027,9 @@ def test_whole_chains_are_in_one_part(few_histidines):
 @pytest.fixture
 def few_trained_steps(monkeypatch):
     sizes = dict(TEACHER_STEPS=4, MAP_STEPS=4, BATCH=8, PERMUTATIONS=19, REPEATS=2)
-    sizes |= dict(ROTATIONS_TEACHER_STEPS=4, LYSINE_TEACHER_STEPS=4, TEST=16)
+    sizes |= dict(
+        REGRESSION_STEPS=4, ROTATIONS_TEACHER_STEPS=4, LYSINE_TEACHER_STEPS=4, TEST=16
+    )
     sizes |= dict(TORUS_TEST=16, DENSITIES=20, MIDDLE_POINTS=8, EXPERTS=2)
     sizes |= dict(TRAJECTORIES=16, TRAJECTORY_STEPS=4, TRAJECTORY_BLOCK=8)
     monkeypatch.setattr(few_steps, "MIDDLES", (0.25, 0.5))
@@ -1049,6 +1052,7 @@ def few_trained_steps(monkeypatch):
     ("method", "case"),
     [
         ("map", "rotations_16"),
+        ("consistency", "torus_2"),
         ("map_self_distilled", "side_chains"),
         ("churn", "side_chains"),
         ("multistep", "torus_8"),
@@ -1066,7 +1070,8 @@ def test_a_cell_of_the_few_steps_is_one_command(method, case, tmp_path, monkeypa
     assert ("log_density" in lines[0]) == (case != "side_chains")
     assert lines[0]["rejected"] in (0, 0.5, 1) and "rejected" not in lines[1]
     middles = {line.get("middle") for line in lines}
-    assert middles < set(few_steps.MIDDLES) if "map" in method else middles == {None}
+    solver = method in ("churn", "multistep")
+    assert middles == {None} if solver else middles < set(few_steps.MIDDLES)
 
 
 def test_pairs_of_points_of_trajectories(monkeypatch):
@@ -1139,6 +1144,19 @@ def test_solvers_are_compared_over_whole_curves_in_some_cases():
     numbers = functools.partial(few_steps.numbers, "munthe_kaas", seed=0)
     assert numbers(case="fire") == [(10,), (100,)]
     assert numbers(case="flood") == [(n,) for n in (4, 8, 10, 16, 32, 64, 100)]
+
+
+@pytest.mark.slow
+@pytest.mark.usefixtures("few_trained_steps")
+def test_a_cell_of_the_errors_of_solvers_is_one_command(tmp_path, monkeypatch):
+    monkeypatch.setattr(solver_errors, "POINTS", 16)
+    monkeypatch.setattr(solver_errors, "EVALUATIONS", (6, 30))
+    arguments = "--case rotations_16 --solver geodesic_heun"
+    lines = lines_of(tmp_path / "lines.jsonl", solver_errors.EXPERIMENT, arguments)
+    each = {(line["grid"], line["nfe"]): line["distance"] for line in lines}
+    assert set(each) == {("log", 6), ("log", 30), ("power", 6), ("power", 30)}
+    # Of any smooth field.
+    assert all(0 < each[grid, 30] < each[grid, 6] for grid in ("log", "power"))
 
 
 @pytest.mark.slow

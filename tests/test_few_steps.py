@@ -280,7 +280,8 @@ def test_a_step_of_no_length():
     """Without a step before, the solver is Euler's on the clock of the noise."""
     process, score = PROBLEMS["S2"]
     x, key = start_of(process), jr.key(0)
-    repeated = lambda process, n: jnp.repeat(process.time_grid(2), jnp.array([1, 2, 1]))
+    two, again = rgen.PowerGrid(), jnp.array([1, 2, 1])
+    repeated = lambda process, n: jnp.repeat(two(process, 2), again)
     sampler = rgen.FewSteps(3, grid=repeated)
     first_order = solvers(process)["clock, Euler"][0]
     found, _ = sampler(score, process, x, key)

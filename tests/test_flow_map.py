@@ -229,6 +229,68 @@ def test_the_flow_of_a_score_has_the_density_of_its_model():
         np.testing.assert_allclose(flow, model, rtol=1e-4, atol=1e-4)
 
 
+def spread(u):
+    """The standard deviation of that data at the time `u` of the flow, and how much of
+    the mean is left."""
+    v = GAUSSIAN.schedule.variance(process_time(GAUSSIAN, u))
+    return jnp.sqrt(1 - 0.75 * jnp.exp(-v)), jnp.exp(-v / 2)
+
+
+def gaussian_map(x, s, t):
+    """The mean velocity along the flow of that data, and from noise a map that leads to
+    one wrong point."""
+    (wide, left), (narrow, more) = spread(s), spread(t)
+    mean = jnp.array([1.0, -1.0])
+    y = more * mean + narrow / wide * (x - left * mean)
+    return (jnp.where(s == 0, WRONG, y) - x) / (t - s)
+
+
+WRONG = jnp.array([-2.0, 1.0])
+
+
+@pytest.mark.parametrize("times", [(0.0, 0.6, 1.0), (0.0, 0.45, 0.6, 1.0)])
+def test_noise_of_a_consistency_model(times):
+    model = rgen.ConsistencyModel(GAUSSIAN, gaussian_map, times)
+    x = np.asarray(samples_of(model, jr.key(0), 4000), np.float64)
+    assert (
+        int(rgen.sample_and_cost(model, jr.key(0), 1)[1].evaluations[0])
+        == len(times) - 1
+    )
+    # All are at the wrong point after the first step, and normal after the others.
+    mean, variance = np.asarray(WRONG), 0.0
+    (end, rest), data = map(float, spread(jnp.array(1.0))), np.array([1.0, -1.0])
+    for u in times[1:-1]:
+        wide, left = map(float, spread(jnp.array(u)))
+        # What the noise between t0 and that time leaves.
+        kept = left / rest
+        mean, variance = kept * mean, kept**2 * variance + 1 - kept**2
+        mean = rest * data + end / wide * (mean - left * data)
+        variance = (end / wide) ** 2 * variance
+    assert variance > 0.01
+    for own, expected in zip(x.T, mean, strict=True):
+        normal = scipy.stats.norm(expected, variance**0.5)
+        # Of four tests, at a level of 0.001.
+        assert scipy.stats.kstest(own, normal.cdf).pvalue > 0.001 / 4
+
+
+def test_one_step_of_a_consistency_model_is_that_of_a_map():
+    field = of_ones(map_field(BROWNIAN))
+    model = rgen.ConsistencyModel(BROWNIAN, field, (0.0, 1.0))
+    one = rgen.FlowMap(BROWNIAN.prior, field)
+    prior_key, _ = jr.split(jr.key(0))
+    np.testing.assert_array_equal(model.sample(jr.key(0)), one.sample(prior_key))
+
+
+def test_a_consistency_model_has_no_density():
+    times = (0.0, 0.5, 1.0)
+    model = rgen.ConsistencyModel(BROWNIAN, exact, times)
+    with pytest.raises(NotImplementedError, match=r"rgen\.FlowMap\(process\.prior"):
+        rgen.log_prob(model, NORTH[None])
+    remedy = rgen.FlowMap(BROWNIAN.prior, exact, times)
+    x, log_prob = remedy.sample_and_log_prob(jr.key(0))
+    np.testing.assert_allclose(log_prob, climbed(GROWTH, x[None])[0], rtol=1e-4)
+
+
 @pytest.mark.parametrize("name", ["Brownian on S2", *slow(["Langevin on H2", "Poses"])])
 def test_the_score_of_the_velocity_is_the_score(name):
     with jax.enable_x64(True):
@@ -366,7 +428,10 @@ def test_the_velocity_of_an_output_of_order_one(name, u):
 def test_times_have_to_rise(times):
     with pytest.raises(ValueError, match=r"`times` to rise.*\(0.0, 0.5, 1.0\)"):
         rgen.FlowMap(rgen.Uniform(S2), exact, times)
+    with pytest.raises(ValueError, match=r"`times` to rise.*\(0.0, 0.5, 1.0\)"):
+        rgen.ConsistencyModel(BROWNIAN, exact, times)
     rgen.FlowMap(rgen.Uniform(S2), exact, (0.0, 0.5, 1.0))
+    rgen.ConsistencyModel(BROWNIAN, exact, (0.0, 0.5, 1.0))
 
 
 def test_a_teacher_of_another_manifold():

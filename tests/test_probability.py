@@ -106,9 +106,9 @@ CASES = {
         if model != "symmetrised" or space.startswith("S2")
     },
 }
-# Antipodes of a product are none of ours, and a Gibbs distribution has a density but
-# for a factor.
-del CASES["symmetrised on S2 x SO3"], CASES["Gibbs"]
+# Antipodes of a product are none of ours, a Gibbs distribution has a density but for a
+# factor, and a consistency model none.
+del CASES["symmetrised on S2 x SO3"], CASES["Gibbs"], CASES["ConsistencyModel"]
 SLOW = "score model on S2", "flow on T2", "flow map on SO3", "Kent", "KernelMixture"
 
 

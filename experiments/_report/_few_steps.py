@@ -13,12 +13,14 @@ from ..few_steps import (
     LEVEL,
     LYSINE_TEACHER_STEPS,
     MAP_STEPS,
+    REGRESSION_STEPS,
     ROTATIONS_TEACHER_STEPS,
     TEACHER_STEPS,
     TORI,
     TRAJECTORIES,
 )
 from ..map_losses import STEPS
+from ..solver_errors import EVALUATIONS, GRIDS
 from ._lines import grouped
 from ._tables import decimals, interval, mean
 
@@ -31,23 +33,24 @@ NAMES = {
     "munthe_kaas": "Munthe-Kaas, order 3",
     "churn": "Churn",
     "reverse_sde_power": "Reverse SDE, power grid",
-    "multistep_power": "Multistep solver, power grid",
+    "multistep_log": "Multistep solver, equal steps",
     "multistep_denoised": "Multistep solver, denoised at the end",
     "map": "Map",
     "map_self_distilled": "Map, from data alone",
+    "consistency": "Consistency model",
 }
-# What the main table compares: a method and its number of evaluations.
+# What tables compare: a method and its number of evaluations.
+MAPS = [("consistency", 2), ("map", 2), ("map", 1)]
 COMPARED = [
     ("ideal", 0),
     ("reverse_sde", 100),
     ("reverse_sde", 10),
     ("multistep", 10),
-    ("map", 2),
-    ("map", 1),
+    *MAPS,
     ("map_self_distilled", 1),
 ]
 SOLVERS = "reverse_sde", "multistep", "geodesic_heun", "munthe_kaas", "churn"
-VARIANTS = "reverse_sde_power", "multistep_power", "multistep_denoised"
+VARIANTS = "reverse_sde_power", "multistep_log", "multistep_denoised"
 TITLES = {
     "volcano": "Volcanoes",
     "earthquake": "Earthquakes",
@@ -79,6 +82,7 @@ def few_steps() -> dict[str, str]:
         "rotations_steps": f"{ROTATIONS_TEACHER_STEPS:,}",
         "lysine_steps": f"{LYSINE_TEACHER_STEPS:,}",
         "map_steps": f"{MAP_STEPS:,}",
+        "regression_steps": f"{REGRESSION_STEPS:,}",
         "trajectories": f"{TRAJECTORIES:,}",
         "experts": str(EXPERTS),
         "minutes": minutes(groups),
@@ -87,6 +91,7 @@ def few_steps() -> dict[str, str]:
         "densities": densities(groups),
         "tori": tori(groups),
         "curves": curves(groups),
+        "errors": errors(),
         "loss_steps": f"{STEPS:,}",
         "losses": losses(),
     }
@@ -153,7 +158,7 @@ def biased(groups: Groups) -> str:
 
 def densities(groups: Groups) -> str:
     columns = [("ideal", 0), ("reverse_sde", 100), ("multistep", 100),
-               ("multistep", 10), ("map", 2), ("map", 1)]  # fmt: skip
+               ("multistep", 10), *MAPS]  # fmt: skip
     rows = []
     for case in measured(groups, [f"rotations_{k}" for k in (16, 32, 64)]):
         own = groups[case, "ideal", 0]
@@ -165,7 +170,7 @@ def densities(groups: Groups) -> str:
 
 
 def tori(groups: Groups) -> str:
-    columns = [("reverse_sde", 100), ("multistep", 10), ("map", 2), ("map", 1)]
+    columns = [("reverse_sde", 100), ("multistep", 10), *MAPS]
     rows = []
     for dim in TORI:
         case = f"torus_{dim}"
@@ -176,7 +181,7 @@ def tori(groups: Groups) -> str:
         row = [str(dim), *(excess(group, dim) for group in found)]
         row.append(FEW_STEPS_TORI.get(dim, ""))
         row.append(mean(own, "frechet_distance", 3))
-        row.append(mean(found[2], "frechet_distance", 3))
+        row.append(mean(groups.get((case, "map", 2), []), "frechet_distance", 3))
         rows.append(row)
     head = ["n", *headings(columns)]
     distances = [
@@ -203,12 +208,26 @@ def curves(groups: Groups) -> str:
     counts = sorted({key[2] for key in groups if key[0] in CURVES and key[2] > 1})
     rows = []
     for case in measured(groups, list(CURVES)):
-        for method in (*SOLVERS, *VARIANTS, "map"):
+        for method in (*SOLVERS, *VARIANTS, "map", "consistency"):
             found = [groups.get((case, method, n), []) for n in counts]
             if any(found):
                 cells = [rejections(group) for group in found]
                 rows.append([title(case), NAMES[method], *cells])
     return table(["", "", *map(str, counts)], rows)
+
+
+def errors() -> str:
+    """The distances from the flow, of both grids."""
+    groups = grouped("solver_errors", "case", "solver", "nfe", "grid")
+    rows = []
+    for case, solver in dict.fromkeys(key[:2] for key in groups):
+        found = [
+            [mean(groups.get((case, solver, n, grid), []), "distance", 3)
+             for grid in GRIDS]
+            for n in EVALUATIONS
+        ]  # fmt: skip
+        rows.append([title(case), NAMES[solver], *map(", ".join, found)])
+    return table(["", "", *map(str, EVALUATIONS)], rows)
 
 
 def losses() -> str:

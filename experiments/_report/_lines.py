@@ -13,6 +13,7 @@ from .. import (
     passes,
     rotations,
     side_chains,
+    solver_errors,
     torus,
     wasserstein_bound,
 )
@@ -82,18 +83,18 @@ def side_chains_default(line: dict) -> dict:
 
 
 def few_steps_default(line: dict) -> dict:
-    steps = few_steps.CASES[line["case"]]().teacher_steps
-    default: dict = {"teacher_steps": steps, "map_steps": few_steps.MAP_STEPS}
+    default = {"teacher_steps": few_steps.CASES[line["case"]]().teacher_steps}
     if "map_seconds" in line:
-        alone = line["method"] != "map"
+        alone = line["method"] == "map_self_distilled"
         default |= few_steps.distillation(alone, line["case"])
     return default
 
 
 def map_losses_default(line: dict) -> dict:
+    distil = map_losses.LOSSES[line["loss"]].distil
     return {
         "steps": map_losses.STEPS,
-        "huber_scale": few_steps.huber_scale(map_losses.LOSSES[line["loss"]].distil),
+        "huber_scale": few_steps.setting(distil).huber_scale,
         "experts": few_steps.CASES[line["case"]]().experts,
     }
 
@@ -125,6 +126,7 @@ FILES = {
         ("distance", "median", "two_steps", "step_ms"),
         map_losses_default,
     ),
+    "solver_errors": File(solver_errors.EXPERIMENT, ("distance", "median")),
     "passes": File(passes.EXPERIMENT, (), lambda _: {"steps": 1000}),
     "wasserstein_bound": File(wasserstein_bound.EXPERIMENT, ("w1", "noise")),
 }

@@ -1,6 +1,7 @@
 """Models: distributions that are learnt."""
 
 from ._base import AbstractModel as AbstractModel
+from ._consistency_model import ConsistencyModel as ConsistencyModel
 from ._flow import Flow as Flow
 from ._flow_map import FlowMap as FlowMap
 from ._moser_flow import MoserFlow as MoserFlow

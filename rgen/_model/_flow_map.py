@@ -66,12 +66,7 @@ class FlowMap(AbstractModel):
         self.times = times
 
     def __check_init__(self):
-        rising = all(s < t for s, t in itertools.pairwise(self.times))
-        if not (rising and self.times[:1] == (0,) and self.times[-1:] == (1,)):
-            raise ValueError(
-                "FlowMap: expected `times` to rise from 0.0, at noise, to 1.0, at "
-                f"data, got {self.times}. Two steps are (0.0, 0.5, 1.0)."
-            )
+        check_times("FlowMap", self.times)
 
     @property
     def manifold(self) -> AbstractManifold:
@@ -138,3 +133,12 @@ class FlowMap(AbstractModel):
     @property
     def _steps(self):
         return jnp.array(len(self.times) - 1)
+
+
+def check_times(where: str, times: tuple[float, ...]) -> None:
+    rising = all(s < t for s, t in itertools.pairwise(times))
+    if not (rising and times[:1] == (0,) and times[-1:] == (1,)):
+        raise ValueError(
+            f"{where}: expected `times` to rise from 0.0, at noise, to 1.0, at data, "
+            f"got {times}. Two steps are (0.0, 0.5, 1.0)."
+        )

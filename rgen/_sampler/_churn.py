@@ -18,6 +18,7 @@ from .._term import ScoreFunction, probability_flow
 from .._typing import BoolScalar, Key, Point, Scalar, typed
 from ._base import AbstractSampler, walked
 from ._grid import TimeGrid, check_steps, times_of
+from ._power_grid import PowerGrid
 
 
 class Churn(AbstractSampler):
@@ -60,7 +61,7 @@ class Churn(AbstractSampler):
         steps: int,
         churn: float,
         solver: diffrax.AbstractSolver | None = None,
-        grid: TimeGrid = AbstractProcess.time_grid,
+        grid: TimeGrid = PowerGrid(),  # noqa: B008 (a constant)
     ):
         self.steps = steps
         self.churn = churn

