@@ -606,6 +606,14 @@ FAULTS = [
         ("tests/test_flow_map.py::test_density_of_samples_and_of_points",),
     ),
     Fault(
+        "consistency-time",
+        "rgen/_model/_consistency_model.py",
+        "t = process_time(schedule, jnp.asarray(u, x.dtype))",
+        "t = process_time(schedule, 1 - jnp.asarray(u, x.dtype))",
+        "A consistency model adds the noise of a time from the wrong end.",
+        ("tests/test_flow_map.py::test_noise_of_a_consistency_model[times0]",),
+    ),
+    Fault(
         "moser-divergence-sign",
         "rgen/_model/_moser_flow.py",
         "return u, 1 - divergence",
