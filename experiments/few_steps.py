@@ -14,7 +14,7 @@ logarithm of the variance instead and `..._power` a `PowerGrid`, and `..._denois
 last step that denoises. `train_seconds` is the time of the teacher, 0 without one, and
 `map_seconds` that of a map, with the trajectories of its teacher where `distilled` says
 that it learns from them. `middle` is the time between its two steps, or in the middle
-of its four.
+of its four; a consistency model has the same.
 
 As many samples are compared as there are test points: `p_value` is that of the
 permutation test with the MMD at four variances, `squared_mmd` the unbiased squared MMD
@@ -62,7 +62,7 @@ TORUS_SCALE, TORUS_TEST = 0.2, 512
 # In a hundred dimensions no two points are near.
 TORUS_VARIANCES = 0.1, 1.0
 TEACHER_STEPS = MAP_STEPS = 12_000
-# Without a teacher in it, the step of a map is a third as long.
+# Steps of a regression are short: these take about as long.
 REGRESSION_STEPS = 36_000
 ROTATIONS_TEACHER_STEPS, LYSINE_TEACHER_STEPS = 15_000, 36_000
 TEACHER_RATE, MAP_RATE = 3e-3, 2e-3
@@ -365,7 +365,7 @@ class Setting(NamedTuple):
 
 def setting(distil: Callable) -> Setting:
     if distil is by_trajectories:
-        # The step of a network that is not wide takes a third of that of Muon.
+        # A step of Muon takes longer than all the rest of that of such a network.
         return Setting(DISTANCE_SCALE, REGRESSION_STEPS, optax.adam)
     return Setting(HUBER_SCALE, MAP_STEPS, muon)
 

@@ -9,7 +9,8 @@ and that of the teacher's flow from the same noise, in radians, `median` the med
 training step. With the Eulerian and the semigroup loss, the diagonal is trained by the
 Lagrangian loss at `s = t`, a regression on the teacher's velocity.
 `lagrangian_squared` is without the pseudo-Huber loss, and `lagrangian_adam` by Adam
-rather than Muon. `trajectories` is the regression on where the teacher leads.
+rather than Muon. `trajectories` is the regression on where the teacher leads, and
+`trajectories_adam` the same by Adam in three times the steps.
 """
 
 import functools
@@ -78,11 +79,13 @@ def semigroup(process, velocity, field, x0, key):
 
 
 class Training(NamedTuple):
-    """A loss with its batches, of a case and a seed, and how it is minimised."""
+    """A loss with its batches, of a case and a seed, and how it is minimised, in how
+    many times the steps."""
 
     distil: Callable
     optimiser: Callable = muon
     rate: float = MAP_RATE
+    longer: int = 1
 
 
 LOSSES = {
@@ -96,6 +99,7 @@ LOSSES = {
     "eulerian": Training(functools.partial(by_velocity, loss=eulerian)),
     "semigroup": Training(functools.partial(by_velocity, loss=semigroup)),
     "trajectories": Training(by_trajectories),
+    "trajectories_adam": Training(by_trajectories, optax.adam, longer=3),
 }
 
 
@@ -109,7 +113,7 @@ def line(case, loss, seed):
         own_loss,
         sample_batch,
         key,
-        steps=STEPS,
+        steps=own.longer * STEPS,
         rate=own.rate,
         optimiser=own.optimiser,
     )
@@ -122,7 +126,7 @@ def line(case, loss, seed):
         median=round(float(jnp.median(one)), 5),
         two_steps=round(float(jnp.mean(two)), 5),
         batch=BATCH,
-        steps=STEPS,
+        steps=own.longer * STEPS,
         huber_scale=setting(own.distil).huber_scale,
         experts=CASES[case]().experts,
         step_ms=round(trained.step_ms, 2),

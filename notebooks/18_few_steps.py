@@ -174,10 +174,11 @@ for name, model in maps.items():
     print(f"p-value of {name}: {p_value(rgen.sample(model, keys[3], n)):.3f}")
 
 # %% [markdown]
-# One step is one evaluation. A consistency model makes two of the same map: the first
+# One step is one evaluation. A consistency model takes two with the same map: the first
 # leads to data, which get the noise of the middle time, and the second leads from there
-# to data again, so that it corrects the first. The two half steps of a flow map should
-# end where one does; where they do not, the map is not yet that of a flow.
+# to data again. That noise hides the small errors of the first step. The two half steps
+# of a flow map should end where one does; where they do not, the map is not yet that of
+# a flow.
 
 # %%
 apart = jax.vmap(sphere.dist)(

@@ -156,8 +156,8 @@ def _given(distribution: AbstractDistribution, c: Any) -> AbstractDistribution:
     if not hasattr(distribution, "given"):
         raise ValueError(
             f"{type(distribution).__name__}: it takes no condition. Leave out `given`, "
-            "or take a rgen.ScoreModel, rgen.Flow or rgen.FlowMap of a conditional "
-            "field."
+            "or take a rgen.ScoreModel, rgen.Flow, rgen.FlowMap or "
+            "rgen.ConsistencyModel of a conditional field."
         )
     return distribution.given(c)  # pyright: ignore[reportAttributeAccessIssue]
 

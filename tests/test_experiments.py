@@ -1157,6 +1157,7 @@ def test_a_cell_of_the_errors_of_solvers_is_one_command(tmp_path, monkeypatch):
     assert set(each) == {("log", 6), ("log", 30), ("power", 6), ("power", 30)}
     # Of any smooth field.
     assert all(0 < each[grid, 30] < each[grid, 6] for grid in ("log", "power"))
+    assert each["log", 6] != each["power", 6]
 
 
 @pytest.mark.slow

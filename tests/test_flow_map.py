@@ -229,48 +229,74 @@ def test_the_flow_of_a_score_has_the_density_of_its_model():
         np.testing.assert_allclose(flow, model, rtol=1e-4, atol=1e-4)
 
 
+WRONG = jnp.array([-2.0, 1.0, 0.5])
+MEAN = jnp.array([1.0, -1.0, 0.0])
+LINE, PLANE = rgen.Euclidean(1), rgen.Euclidean(2)
+# Much noise is left at the end, and not as much in both factors.
+NOISY = rgen.ProductProcess(
+    rgen.OrnsteinUhlenbeck(PLANE, rgen.LogUniformSchedule(0.1)),
+    rgen.OrnsteinUhlenbeck(LINE, rgen.LogUniformSchedule(0.3)),
+)
+
+
 def spread(u):
-    """The standard deviation of that data at the time `u` of the flow, and how much of
-    the mean is left."""
-    v = GAUSSIAN.schedule.variance(process_time(GAUSSIAN, u))
+    """The standard deviations, at the time `u` of the flow, of data of the variance
+    0.25, and how much of their mean is left."""
+    at = process_time(NOISY, jnp.asarray(u, float))
+    v = NOISY.broadcast(NOISY.schedule.variance(at))
     return jnp.sqrt(1 - 0.75 * jnp.exp(-v)), jnp.exp(-v / 2)
 
 
-def gaussian_map(x, s, t):
-    """The mean velocity along the flow of that data, and from noise a map that leads to
-    one wrong point."""
-    (wide, left), (narrow, more) = spread(s), spread(t)
-    mean = jnp.array([1.0, -1.0])
-    y = more * mean + narrow / wide * (x - left * mean)
-    return (jnp.where(s == 0, WRONG, y) - x) / (t - s)
+def to_data(x, u):
+    (wide, left), (narrow, rest) = spread(u), spread(1.0)
+    return rest * MEAN + narrow / wide * (x - left * MEAN)
 
 
-WRONG = jnp.array([-2.0, 1.0])
+def wrong_at_first(x, s, t):
+    """The mean velocity to those data, and from noise to one wrong point."""
+    return (jnp.where(s == 0, WRONG, to_data(x, s)) - x) / (t - s)
 
 
-@pytest.mark.parametrize("times", [(0.0, 0.6, 1.0), (0.0, 0.45, 0.6, 1.0)])
+@pytest.mark.parametrize("times", [(0.0, 0.8, 1.0), (0.0, 0.3, 0.7, 1.0)])
 def test_noise_of_a_consistency_model(times):
-    model = rgen.ConsistencyModel(GAUSSIAN, gaussian_map, times)
+    model = rgen.ConsistencyModel(NOISY, wrong_at_first, times)
     x = np.asarray(samples_of(model, jr.key(0), 4000), np.float64)
-    assert (
-        int(rgen.sample_and_cost(model, jr.key(0), 1)[1].evaluations[0])
-        == len(times) - 1
-    )
+    _, cost = rgen.sample_and_cost(model, jr.key(0), 1)
+    assert int(cost.evaluations[0]) == len(times) - 1
     # All are at the wrong point after the first step, and normal after the others.
-    mean, variance = np.asarray(WRONG), 0.0
-    (end, rest), data = map(float, spread(jnp.array(1.0))), np.array([1.0, -1.0])
+    mean, variance = WRONG, 0.0
+    end, rest = spread(1.0)
     for u in times[1:-1]:
-        wide, left = map(float, spread(jnp.array(u)))
-        # What the noise between t0 and that time leaves.
+        wide, left = spread(u)
         kept = left / rest
-        mean, variance = kept * mean, kept**2 * variance + 1 - kept**2
-        mean = rest * data + end / wide * (mean - left * data)
-        variance = (end / wide) ** 2 * variance
-    assert variance > 0.01
-    for own, expected in zip(x.T, mean, strict=True):
-        normal = scipy.stats.norm(expected, variance**0.5)
-        # Of four tests, at a level of 0.001.
-        assert scipy.stats.kstest(own, normal.cdf).pvalue > 0.001 / 4
+        mean = to_data(kept * mean, u)
+        variance = (end / wide) ** 2 * (kept**2 * variance + 1 - kept**2)
+    for own, *normal in zip(x.T, mean, jnp.sqrt(variance), strict=True):
+        # At a level of 0.001 for the three together.
+        pvalue = scipy.stats.kstest(own, scipy.stats.norm(*normal).cdf).pvalue
+        assert pvalue > 0.001 / 3
+
+
+def test_noise_of_a_consistency_model_on_a_sphere():
+    """With a field at rest, uniform noise is followed by two transitions."""
+    process = rgen.Brownian(S2, rgen.LogUniformSchedule(0.1))
+    to_north = lambda x, s, t: jnp.where(s == 0, S2.log(x, NORTH), 0) / (t - s)
+    model = rgen.ConsistencyModel(process, to_north, (0.0, 0.3, 1.0))
+    height = np.asarray(samples_of(model, jr.key(0), 4000)[:, 2], np.float64)
+    ends = jnp.array([process_time(process, 0.3), process.schedule.t0])
+    more, less = jax.vmap(process.schedule.variance)(ends)
+    # Of the heat kernel, the first eigenfunction. Four standard errors.
+    error = height.std() / len(height) ** 0.5
+    assert abs(height.mean() - jnp.exp(less - more)) < 4 * error
+
+
+def test_a_consistency_model_with_a_time_too_near_the_data():
+    near = (0.0, 0.99999999, 1.0)
+    model = rgen.ConsistencyModel(BROWNIAN, exact, near)
+    with pytest.raises(eqx.EquinoxRuntimeError, match=r"some farther from 1\.0"):
+        rgen.sample(model, jr.key(0), 2)
+    farther = rgen.ConsistencyModel(BROWNIAN, exact, (0.0, 0.99, 1.0))
+    assert jnp.isfinite(rgen.sample(farther, jr.key(0), 2)).all()
 
 
 def test_one_step_of_a_consistency_model_is_that_of_a_map():
@@ -360,14 +386,24 @@ def test_both_times_matter():
     assert jnp.linalg.norm(at(0.2, 0.7) - at(0.2, 0.8)) > 1e-3
 
 
-def test_a_condition_of_a_map():
+@pytest.mark.parametrize(
+    "make",
+    [
+        lambda field: rgen.FlowMap(rgen.Uniform(S2), field),
+        lambda field: rgen.ConsistencyModel(BROWNIAN, field),
+    ],
+    ids=["flow map", "consistency model"],
+)
+def test_a_condition_of_a_map(make):
     embedding = eqx.nn.Embedding(3, 4, key=jr.key(3))
     field = untrained(BROWNIAN, embedding=embedding, condition=jnp.array(0))
-    model = rgen.FlowMap(rgen.Uniform(S2), field)
+    model = make(field)
     labels = jnp.array([0, 1, 2])
     together = rgen.sample(model, jr.key(0), 3, given=labels)
     apart = [rgen.sample(model.given(c), jr.key(0), 3)[c] for c in labels]
     np.testing.assert_allclose(together, jnp.stack(apart), atol=1e-6)
+    others = [model.given(c).sample(jr.key(0)) for c in labels[:2]]
+    assert S2.dist(*others) > 1e-3
 
 
 def test_a_condition_and_an_embedding_go_together():

@@ -69,6 +69,7 @@ LOSSES = {
     "eulerian": "Eulerian",
     "semigroup": "semigroup",
     "trajectories": "regression on trajectories",
+    "trajectories_adam": "the same by Adam, three times the steps",
 }
 
 
@@ -226,7 +227,13 @@ def errors() -> str:
              for grid in GRIDS]
             for n in EVALUATIONS
         ]  # fmt: skip
-        rows.append([title(case), NAMES[solver], *map(", ".join, found)])
+        rows.append(
+            [
+                title(case),
+                NAMES[solver],
+                *(", ".join(filter(None, each)) for each in found),
+            ]
+        )
     return table(["", "", *map(str, EVALUATIONS)], rows)
 
 

@@ -91,10 +91,10 @@ def few_steps_default(line: dict) -> dict:
 
 
 def map_losses_default(line: dict) -> dict:
-    distil = map_losses.LOSSES[line["loss"]].distil
+    own = map_losses.LOSSES[line["loss"]]
     return {
-        "steps": map_losses.STEPS,
-        "huber_scale": few_steps.setting(distil).huber_scale,
+        "steps": own.longer * map_losses.STEPS,
+        "huber_scale": few_steps.setting(own.distil).huber_scale,
         "experts": few_steps.CASES[line["case"]]().experts,
     }
 

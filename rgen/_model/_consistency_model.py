@@ -5,6 +5,7 @@ import jax.numpy as jnp
 import jax.random as jr
 
 from .._cost import Cost
+from .._errors import require
 from .._given import Given
 from .._manifold import AbstractManifold
 from .._process import AbstractProcess
@@ -16,18 +17,19 @@ from ._flow_map import check_times
 
 
 class ConsistencyModel(AbstractModel):
-    r"""A model that samples in a few network evaluations with fresh noise between them,
-    by the maps $X_{u,1}(x) = \exp_x((1 - u)\, v(x, u, 1))$ to data of a field of two
-    times (Song et al., *Consistency Models*, 2023, Algorithm 1; on manifolds Cheng et
-    al., *Riemannian Consistency Model*, 2025).
+    r"""A model that samples in a few network evaluations, with fresh noise between
+    them. A field $v$ of two times gives the map from the time $u$ to data, $X_{u,1}(x)
+    = \exp_x((1 - u)\, v(x, u, 1))$ (Song et al., *Consistency Models*, 2023, Algorithm
+    1; on manifolds Cheng et al., *Riemannian Consistency Model*, 2025).
 
     $X_{0,1}$ leads noise to data. At each of the `times` $u$ in between, the sample
     gets the noise that data have at that time, by a transition of the noising process,
-    `process.kernel.sample`, and $X_{u,1}$ leads it to data again. With one step it is
+    `process.kernel.sample`, and $X_{u,1}$ leads it to data again. The transition is
+    exact where the kernel is; a random walk passes no gradient. With one step it is
     [`rgen.FlowMap`][], which takes the same field, trained in the same way.
 
-    The noise forgets errors of earlier steps, which [`rgen.FlowMap`][] passes on. A
-    density, as that model has it, is not known here.
+    Errors of a step that are smaller than the noise after it are hidden by that noise,
+    where [`rgen.FlowMap`][] passes them on. Unlike that model, it has no density.
 
     **Arguments:**
 
@@ -84,9 +86,8 @@ class ConsistencyModel(AbstractModel):
     ) -> tuple[Scalar, Cost]:
         """Raises a `NotImplementedError`."""
         raise NotImplementedError(
-            "ConsistencyModel: its density is an integral over the noise between the "
-            "steps. rgen.FlowMap(process.prior, field, times) has a density, that of "
-            "its own samples."
+            "ConsistencyModel: its density is not known. Take rgen.FlowMap("
+            "process.prior, field, times), which has that of its own samples."
         )
 
     def _to_data(self, x, u):
@@ -99,4 +100,9 @@ class ConsistencyModel(AbstractModel):
         t = process_time(schedule, jnp.asarray(u, x.dtype))
         t0 = jnp.asarray(schedule.t0, x.dtype)
         added = schedule.variance(t) - schedule.variance(t0)
+        what = (
+            f"ConsistencyModel: expected `times` at which there is more noise than at "
+            f"1.0, between its ends, got {self.times} (take some farther from 1.0)"
+        )
+        added = require(jnp.all(added > 0), added, what)
         return self.process.kernel.sample(x, added, key)

@@ -30,9 +30,8 @@ class FewSteps(AbstractSampler):
         `rgen.NoiseClock(diffrax.Heun(), process.schedule)`.
     - `adjoint`: how Diffrax differentiates the samples, as for [`rgen.ReverseSDE`][].
     - `grid`: a function of the process and the number of steps, which returns the
-        `steps + 1` times. By default [`rgen.PowerGrid`][], with which samples ended
-        about half as far from the flow as with equal steps of the logarithm of the
-        variance, [`rgen.AbstractProcess.time_grid`][].
+        `steps + 1` times. By default [`rgen.PowerGrid`][]; equal steps of the logarithm
+        of the variance are [`rgen.AbstractProcess.time_grid`][].
     """
 
     steps: int = eqx.field(static=True)

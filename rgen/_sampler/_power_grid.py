@@ -17,10 +17,11 @@ class PowerGrid(eqx.Module):
     $$\sigma_i = \Big(\sigma_{\max}^{1/\rho} + \tfrac in\big(\sigma_{\min}^{1/\rho} -
     \sigma_{\max}^{1/\rho}\big)\Big)^\rho, \qquad i = 0, \dots, n.$$
 
-    A grid of [`rgen.FewSteps`][], [`rgen.Churn`][] and [`rgen.ReverseSDE`][]. The
-    larger the power, the more of the steps are at low noise levels; without bound it is
-    that of [`process.time_grid`][rgen.AbstractProcess.time_grid]. Of a product it has
-    the mean of the times of the factors, as that has.
+    The default grid of [`rgen.FewSteps`][] and [`rgen.Churn`][], and one that
+    [`rgen.ReverseSDE`][] takes. The larger the power, the more of the steps are at low
+    noise levels; without bound it is that of
+    [`process.time_grid`][rgen.AbstractProcess.time_grid]. Of a product it has the mean
+    of the times of the factors, as that has.
 
     **Arguments:**
 
@@ -38,7 +39,7 @@ class PowerGrid(eqx.Module):
             raise ValueError(
                 "PowerGrid: expected `power` to be positive and finite, got "
                 f"{self.power}. For equal steps of the logarithm of the variance take "
-                "the default of the samplers."
+                "grid=rgen.AbstractProcess.time_grid."
             )
 
     @typed

@@ -30,7 +30,8 @@ _NODES, _WEIGHTS = (each.tolist() for each in np.polynomial.legendre.leggauss(5)
 class FlowMapField(eqx.Module):
     r"""A neural field of two times, $v(x, s, t)$: the mean velocity from the point `x`
     at the time `s` to the time `t` of a flow from noise at time 0 to data at time 1.
-    Its map is $X_{s,t}(x) = \exp_x((t - s)\, v(x, s, t))$, for [`rgen.FlowMap`][].
+    Its map is $X_{s,t}(x) = \exp_x((t - s)\, v(x, s, t))$, for [`rgen.FlowMap`][] and
+    [`rgen.ConsistencyModel`][].
 
     $v(x, s, t) = \bar m(s, t)\, g(x, s, t)$ with a network $g$ whose output is of order
     one: $\bar m$ is the mean over the times of the speed
