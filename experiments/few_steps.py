@@ -28,6 +28,7 @@ and `log_density_floor` that of its own.
 """
 
 import functools
+import itertools
 import time
 import zlib
 from collections.abc import Callable
@@ -64,7 +65,7 @@ TORUS_VARIANCES = 0.1, 1.0
 TEACHER_STEPS = MAP_STEPS = 12_000
 # Steps of a regression are short: these take about as long.
 REGRESSION_STEPS = 36_000
-ROTATIONS_TEACHER_STEPS, LYSINE_TEACHER_STEPS = 15_000, 36_000
+ROTATIONS_TEACHER_STEPS, TORUS_TEACHER_STEPS = 15_000, 36_000
 TEACHER_RATE, MAP_RATE = 3e-3, 2e-3
 # Of a velocity, in radians from noise to data. On T^2 a fifth of it and three times as
 # much did as well.
@@ -76,6 +77,8 @@ TRAJECTORIES, TRAJECTORY_STEPS, TRAJECTORY_BLOCK = 2**18, 32, 2**12
 EXPERTS = 256
 MIDDLES = tuple(k / 20 for k in range(2, 17))
 MIDDLE_POINTS = 4096
+# A solver of order two, at rounding on the scale of what is compared.
+FLOW = rgen.FewSteps(64)
 
 
 class Case(NamedTuple):
@@ -144,8 +147,8 @@ def side_chains() -> Case:
         other = jr.permutation(other_key, validation)
         return minibatches(train, BATCH), test, other, None
 
-    steps = LYSINE_TEACHER_STEPS
-    return Case(process, size, data, VARIANCES, by_denoising, steps, by_velocity)
+    steps = TORUS_TEACHER_STEPS
+    return Case(process, size, data, VARIANCES, by_denoising, steps, by_trajectories)
 
 
 def parts(truth, n, key) -> tuple[jax.Array, jax.Array]:
@@ -168,7 +171,7 @@ def torus(dim: int) -> Case:
         truth = rgen.WrappedNormal(manifold, manifold.uniform(mean_key), TORUS_SCALE)
         return samples_of(truth, BATCH), *parts(truth, TORUS_TEST, key), truth
 
-    variances, steps = TORUS_VARIANCES, TEACHER_STEPS
+    variances, steps = TORUS_VARIANCES, TORUS_TEACHER_STEPS
     return Case(process, size, data, variances, by_denoising, steps, by_trajectories)
 
 
@@ -420,16 +423,37 @@ def halved(middle: float, n: int) -> tuple[float, ...]:
 
 @functools.cache
 def middle_time(alone: bool, case: str, seed: int) -> float:
-    """The middle of two steps that end closest to where sixteen do."""
-    base = CASES[case]().process.prior
+    """The middle of two steps that end closest to where the flow leads."""
+    process = CASES[case]().process
     field = flow_map(alone, case, seed).model
-    key = jr.fold_in(jr.key(seed), 5)
-    model = functools.partial(rgen.FlowMap, base, field)
-    ends = lambda times: rgen.sample(model(times), key, MIDDLE_POINTS)
-    many = ends(halved(0.5, 16))
-    distance = eqx.filter_jit(jax.vmap(base.manifold.dist))
-    distances = [jnp.mean(distance(ends(halved(m, 2)), many)) for m in MIDDLES]
-    return MIDDLES[int(jnp.argmin(jnp.array(distances)))]
+    if alone:
+        score = rgen.FlowScore(process, rgen.DiagonalVelocity(field))
+    else:
+        score = teacher(case, seed).model.score
+    keys = jr.split(jr.fold_in(jr.key(seed), 5), MIDDLE_POINTS)
+    x = jax.vmap(process.prior.sample)(keys)
+    apart = functools.partial(distances, process, field, x, ends(process, score, x))
+    found = [jnp.mean(apart(jnp.array([0.0, middle, 1.0]))) for middle in MIDDLES]
+    return MIDDLES[int(jnp.argmin(jnp.array(found)))]
+
+
+@eqx.filter_jit
+def ends(process, score, x):
+    """Where the flow leads from noise."""
+    end = lambda x: FLOW(score, process, x, jr.key(0))[0]
+    return jax.lax.map(end, x, batch_size=512)
+
+
+@eqx.filter_jit
+def distances(process, field, x, end, times):
+    """How far from there the steps of a map end."""
+
+    def one(x, end):
+        for s, t in itertools.pairwise(times):
+            x = rgen.flow_map(process.manifold, field, x, s, t)
+        return process.manifold.dist(x, end)
+
+    return jax.vmap(one)(x, end)
 
 
 def solver_method(

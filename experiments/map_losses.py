@@ -14,7 +14,6 @@ rather than Muon. `trajectories` is the regression on where the teacher leads, a
 """
 
 import functools
-import itertools
 from collections.abc import Callable
 from typing import NamedTuple
 
@@ -38,7 +37,9 @@ from .few_steps import (
     TEACHER_RATE,
     by_trajectories,
     by_velocity,
+    distances,
     distillation_loss,
+    ends,
     muon,
     pseudo_huber,
     setting,
@@ -49,8 +50,6 @@ from .few_steps import (
 
 
 STEPS, POINTS = 6000, 2048
-# A solver of order two, at rounding on the scale of what is compared.
-FLOW = rgen.FewSteps(64)
 # Of a distance between points, which is a tenth of a velocity's error or so.
 SEMIGROUP_SCALE = 0.1 * HUBER_SCALE
 
@@ -120,7 +119,8 @@ def line(case, loss, seed):
     assert trained.step_ms is not None
     x = jax.vmap(process.prior.sample)(jr.split(noise_key, POINTS))
     end = ends(process, score, x)
-    one, two = (distances(process, trained.model, x, end, n) for n in (1, 2))
+    steps = jnp.array([0.0, 1.0]), jnp.array([0.0, 0.5, 1.0])
+    one, two = (distances(process, trained.model, x, end, each) for each in steps)
     return dict(
         distance=round(float(jnp.mean(one)), 5),
         median=round(float(jnp.median(one)), 5),
@@ -132,24 +132,6 @@ def line(case, loss, seed):
         step_ms=round(trained.step_ms, 2),
         **machine(),
     )
-
-
-@eqx.filter_jit
-def ends(process, score, x):
-    end = lambda x: FLOW(score, process, x, jr.key(0))[0]
-    return jax.lax.map(end, x, batch_size=512)
-
-
-@eqx.filter_jit
-def distances(process, field, x, end, steps):
-    times = jnp.linspace(0.0, 1.0, steps + 1)
-
-    def one(x, end):
-        for s, t in itertools.pairwise(times):
-            x = rgen.flow_map(process.manifold, field, x, s, t)
-        return process.manifold.dist(x, end)
-
-    return jax.vmap(one)(x, end)
 
 
 EXPERIMENT = Experiment(

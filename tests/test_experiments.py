@@ -1028,7 +1028,7 @@ def test_whole_chains_are_in_one_part(few_histidines):
 def few_trained_steps(monkeypatch):
     sizes = dict(TEACHER_STEPS=4, MAP_STEPS=4, BATCH=8, PERMUTATIONS=19, REPEATS=2)
     sizes |= dict(
-        REGRESSION_STEPS=4, ROTATIONS_TEACHER_STEPS=4, LYSINE_TEACHER_STEPS=4, TEST=16
+        REGRESSION_STEPS=4, ROTATIONS_TEACHER_STEPS=4, TORUS_TEACHER_STEPS=4, TEST=16
     )
     sizes |= dict(TORUS_TEST=16, DENSITIES=20, MIDDLE_POINTS=8, EXPERTS=2)
     sizes |= dict(TRAJECTORIES=16, TRAJECTORY_STEPS=4, TRAJECTORY_BLOCK=8)
@@ -1132,11 +1132,13 @@ def straight_then_turned(x, s, t):
     return jnp.full_like(x, 1) * moved / jnp.where(t == s, 1, t - s)
 
 
-def test_the_middle_is_where_two_steps_end_as_many_do(monkeypatch):
+def test_the_middle_is_where_two_steps_end_as_the_flow_does(monkeypatch):
     trained = _training.Trained(straight_then_turned, 0.0, None)
     monkeypatch.setattr(few_steps, "flow_map", lambda *_: trained)
+    project = jax.vmap(rgen.Torus(2).project)
+    monkeypatch.setattr(few_steps, "ends", lambda process, score, x: project(x + 0.75))
     few_steps.middle_time.cache_clear()
-    assert few_steps.middle_time(False, "torus_2", 0) == 0.25
+    assert few_steps.middle_time(True, "torus_2", 0) == 0.25
     few_steps.middle_time.cache_clear()
 
 

@@ -11,12 +11,12 @@ from ..few_steps import (
     EARTH,
     EXPERTS,
     LEVEL,
-    LYSINE_TEACHER_STEPS,
     MAP_STEPS,
     REGRESSION_STEPS,
     ROTATIONS_TEACHER_STEPS,
     TEACHER_STEPS,
     TORI,
+    TORUS_TEACHER_STEPS,
     TRAJECTORIES,
 )
 from ..map_losses import STEPS
@@ -81,7 +81,7 @@ def few_steps() -> dict[str, str]:
     return {
         "teacher_steps": f"{TEACHER_STEPS:,}",
         "rotations_steps": f"{ROTATIONS_TEACHER_STEPS:,}",
-        "lysine_steps": f"{LYSINE_TEACHER_STEPS:,}",
+        "torus_steps": f"{TORUS_TEACHER_STEPS:,}",
         "map_steps": f"{MAP_STEPS:,}",
         "regression_steps": f"{REGRESSION_STEPS:,}",
         "trajectories": f"{TRAJECTORIES:,}",
