@@ -1077,11 +1077,9 @@ def test_a_cell_of_the_few_steps_is_one_command(method, case, tmp_path, monkeypa
 def test_pairs_of_points_of_trajectories(monkeypatch):
     monkeypatch.setattr(few_steps, "TRAJECTORY_STEPS", 4)
     # Each with a number of its own, at the times that the points say.
-    own = jnp.arange(64.0)[:, None, None]
-    at_times = jnp.stack(
-        jnp.broadcast_arrays(own, jnp.linspace(0, 1, 5)[:, None]), axis=-1
-    )
-    x, y, s, t = few_steps.pairs(at_times, jr.key(0))
+    own, times = jnp.arange(64.0)[:, None, None], jnp.linspace(0, 1, 5) ** 2
+    at_times = jnp.stack(jnp.broadcast_arrays(own, times[:, None]), axis=-1)
+    x, y, s, t = few_steps.pairs(at_times, times, jr.key(0))
     np.testing.assert_array_equal(x[:, 0, 0], y[:, 0, 0])
     np.testing.assert_array_equal(x[:, 0, 1], s)
     np.testing.assert_array_equal(y[:, 0, 1], t)
@@ -1097,7 +1095,7 @@ def test_trajectories_lead_where_the_sampler_does(monkeypatch):
     model = rgen.ScoreModel(score, process, rgen.FewSteps(4))
     trained = _training.Trained(model, 0.0, None)
     monkeypatch.setattr(few_steps, "teacher", lambda *_: trained)
-    found = few_steps.trajectories("torus_2", 0)
+    found, times = few_steps.trajectories("torus_2", 0)
     keys = jr.split(jr.fold_in(jr.key(0), 6), 16)
     starts = jax.vmap(process.prior.sample)(keys)
     np.testing.assert_allclose(found[:, 0], starts, atol=1e-6)
@@ -1105,6 +1103,17 @@ def test_trajectories_lead_where_the_sampler_does(monkeypatch):
     # Two programs for the same sums.
     apart = jax.vmap(process.manifold.dist)(found[:, -1], jax.vmap(lead)(starts))
     assert found.shape == (16, 5, 2) and jnp.max(apart) < 1e-5
+    own, schedule = rgen.PowerGrid()(process, 4), process.schedule
+    of_process = schedule.t1 + times * (schedule.t0 - schedule.t1)
+    np.testing.assert_allclose(of_process, own, rtol=1e-6)
+    assert times[0] == 0 and times[-1] == 1
+
+
+def test_as_many_trajectories_as_there_is_memory_for():
+    count = few_steps.number_of_trajectories
+    assert count(rgen.SpecialOrthogonal(3)) == count(rgen.Torus(2)) == 2**20
+    many = count(rgen.Torus(128))
+    assert many % 2**12 == 0 and 0.98 * 2**30 < many * 33 * 128 <= 2**30
 
 
 @pytest.mark.usefixtures("few_trained_steps")
