@@ -64,7 +64,7 @@ TORUS_SCALE, TORUS_TEST = 0.2, 512
 # In a hundred dimensions no two points are near.
 TORUS_VARIANCES = 0.1, 1.0
 TEACHER_STEPS = MAP_STEPS = 12_000
-# Steps of a regression are short: these take about as long.
+# Of a regression, whose steps are short.
 REGRESSION_STEPS = 36_000
 ROTATIONS_TEACHER_STEPS, TORUS_TEACHER_STEPS = 15_000, 36_000
 TEACHER_RATE, MAP_RATE = 3e-3, 2e-3
@@ -249,8 +249,7 @@ def untrained_map(case: str, key: jax.Array) -> rgen.nn.FlowMapField:
 
 
 def muon(schedule):
-    """Distillation is a regression without noise, where Muon gets closer than Adam in
-    as many steps. Matrices take five times the rate of the other weights."""
+    """Matrices take five times the rate of the other weights."""
     matrices = lambda step: 5 * schedule(step)
     return optax.contrib.muon(matrices, adam_learning_rate=schedule)
 
@@ -447,21 +446,22 @@ def middle_time(alone: bool, case: str, seed: int) -> float:
         score = teacher(case, seed).model.score
     keys = jr.split(jr.fold_in(jr.key(seed), 5), MIDDLE_POINTS)
     x = jax.vmap(process.prior.sample)(keys)
-    apart = functools.partial(distances, process, field, x, ends(process, score, x))
+    end = ends(process, score, x, FLOW)
+    apart = functools.partial(distances, process, field, x, end)
     found = [jnp.mean(apart(jnp.array([0.0, middle, 1.0]))) for middle in MIDDLES]
     return MIDDLES[int(jnp.argmin(jnp.array(found)))]
 
 
 @eqx.filter_jit
-def ends(process, score, x):
-    """Where the flow leads from noise."""
-    end = lambda x: FLOW(score, process, x, jr.key(0))[0]
+def ends(process, score, x, sampler):
+    """Where a sampler without noise of its own leads from noise."""
+    end = lambda x: sampler(score, process, x, jr.key(0))[0]
     return jax.lax.map(end, x, batch_size=512)
 
 
 @eqx.filter_jit
 def distances(process, field, x, end, times):
-    """How far from there the steps of a map end."""
+    """How far from `end` the steps of a map end."""
 
     def one(x, end):
         for s, t in itertools.pairwise(times):

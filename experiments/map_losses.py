@@ -32,6 +32,7 @@ from ._training import train
 from .few_steps import (
     BATCH,
     CASES,
+    FLOW,
     HUBER_SCALE,
     MAP_RATE,
     TEACHER_RATE,
@@ -118,7 +119,7 @@ def line(case, loss, seed):
     )
     assert trained.step_ms is not None
     x = jax.vmap(process.prior.sample)(jr.split(noise_key, POINTS))
-    end = ends(process, score, x)
+    end = ends(process, score, x, FLOW)
     steps = jnp.array([0.0, 1.0]), jnp.array([0.0, 0.5, 1.0])
     one, two = (distances(process, trained.model, x, end, each) for each in steps)
     return dict(

@@ -1038,7 +1038,7 @@ def few_trained_steps(monkeypatch):
     monkeypatch.setattr(map_losses, "STEPS", 4)
     monkeypatch.setattr(map_losses, "POINTS", 8)
     trainings = few_steps.teacher, few_steps.flow_map, few_steps.middle_time
-    remembered = few_steps.data_of, *trainings
+    remembered = few_steps.data_of, solver_errors.noise_and_ends, *trainings
     for each in remembered:
         each.cache_clear()
     yield
@@ -1145,7 +1145,7 @@ def test_the_middle_is_where_two_steps_end_as_the_flow_does(monkeypatch):
     trained = _training.Trained(straight_then_turned, 0.0, None)
     monkeypatch.setattr(few_steps, "flow_map", lambda *_: trained)
     project = jax.vmap(rgen.Torus(2).project)
-    monkeypatch.setattr(few_steps, "ends", lambda process, score, x: project(x + 0.75))
+    monkeypatch.setattr(few_steps, "ends", lambda *args: project(args[2] + 0.75))
     few_steps.middle_time.cache_clear()
     assert few_steps.middle_time(True, "torus_2", 0) == 0.25
     few_steps.middle_time.cache_clear()

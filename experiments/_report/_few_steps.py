@@ -220,20 +220,15 @@ def curves(groups: Groups) -> str:
 def errors() -> str:
     """The distances from the flow, of both grids."""
     groups = grouped("solver_errors", "case", "solver", "nfe", "grid")
-    rows = []
-    for case, solver in dict.fromkeys(key[:2] for key in groups):
-        found = [
-            [mean(groups.get((case, solver, n, grid), []), "distance", 3)
-             for grid in GRIDS]
-            for n in EVALUATIONS
-        ]  # fmt: skip
-        rows.append(
-            [
-                title(case),
-                NAMES[solver],
-                *(", ".join(filter(None, each)) for each in found),
-            ]
-        )
+
+    def cell(*case):
+        both = (mean(groups[*case, grid], "distance", 3) for grid in GRIDS)
+        return ", ".join(filter(None, both))
+
+    rows = [
+        [title(case), NAMES[solver], *(cell(case, solver, n) for n in EVALUATIONS)]
+        for case, solver in dict.fromkeys(key[:2] for key in groups)
+    ]
     return table(["", "", *map(str, EVALUATIONS)], rows)
 
 
