@@ -167,16 +167,21 @@ def torus(dim: int) -> Case:
     manifold = rgen.Torus(dim)
     process = rgen.Brownian(manifold, rgen.LogUniformSchedule(1e-4))
     # Frequencies, for the far side of the place, where the flow parts. In many
-    # dimensions they are of no use, and a wider network is.
-    fine: dict[str, Any] = dict(width=128, frequencies=64, max_frequency=8.0)
-    size = dict(depth=3, **(fine if dim == 2 else dict(width=256, frequencies=0)))
+    # dimensions they are of no use, and a wider network is, or the harmonics of each
+    # angle, with which training takes fewer steps.
+    size: dict[str, Any] = dict(depth=3, width=256, frequencies=0)
+    if dim == 2:
+        size |= dict(width=128, frequencies=64, max_frequency=8.0)
+    many = dim >= 32
+    size |= dict(harmonics=4) if many else {}
 
     def data(key):
         mean_key, key = jr.split(key)
         truth = rgen.WrappedNormal(manifold, manifold.uniform(mean_key), TORUS_SCALE)
         return samples_of(truth, BATCH), *parts(truth, TORUS_TEST, key), truth
 
-    variances, steps = TORUS_VARIANCES, TORUS_TEACHER_STEPS
+    variances = TORUS_VARIANCES
+    steps = TEACHER_STEPS if many else TORUS_TEACHER_STEPS
     return Case(process, size, data, variances, by_denoising, steps, by_trajectories)
 
 

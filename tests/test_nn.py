@@ -6,6 +6,7 @@ import jax
 import jax.numpy as jnp
 import jax.random as jr
 import numpy as np
+import optax
 import pytest
 
 import rgen
@@ -205,6 +206,73 @@ def test_a_field_without_random_frequencies():
     x, t = points(process.manifold, 1)[0], jnp.array(0.4)
     assert features(x, process.schedule.variance(t)).shape == (features.out_size,)
     assert jnp.all(jnp.isfinite(score(x, t)))
+
+
+@pytest.mark.parametrize(
+    "manifold",
+    [rgen.Torus(4), rgen.Power(rgen.Torus(2), 2), rgen.Product(S2, rgen.Torus(4))],
+    ids=str,
+)
+def test_harmonics_are_those_of_every_angle(manifold):
+    make = partial(rgen.nn.FourierFeatures, manifold, 1e-3, 5.0, 0)
+    x, v = points(manifold, 1)[0], jnp.array(5.0)
+    features, first = make(harmonics=3)(x, v), make()(x, v)
+    assert features.shape == (make(harmonics=3).out_size,)
+    angles = jnp.ravel(x)[-4:]
+    waves = [wave(k * angles) for wave in (jnp.cos, jnp.sin) for k in (2, 3)]
+    found, expected = features[len(first) - 17 : -17], jnp.concatenate(waves)
+    np.testing.assert_allclose(jnp.sort(found), jnp.sort(expected), atol=1e-5)
+    rest = jnp.concatenate([features[: len(first) - 17], features[-17:]])
+    np.testing.assert_array_equal(rest, first)
+
+
+def test_harmonics_are_of_angles():
+    make = partial(rgen.nn.FourierFeatures, v_min=1e-3, v_max=5.0)
+    with pytest.raises(ValueError, match=r"Sphere.* has no angles, got 2"):
+        make(S2, harmonics=2)
+    with pytest.raises(ValueError, match="`harmonics` of at least 1"):
+        make(T2, harmonics=0)
+    # As the message says, random frequencies are for all manifolds.
+    assert make(S2, size=8).out_size == make(S2, size=0).out_size + 16
+
+
+@pytest.mark.slow
+def test_of_many_angles_networks_make_no_harmonics():
+    """A regression on sin(a) + sin(2a) of each angle `a`."""
+    manifold = rgen.Torus(64)
+    target = lambda x: jnp.sin(x) + jnp.sin(2 * x)
+
+    def error(harmonics):
+        size = dict(width=128, depth=2, frequencies=0, harmonics=harmonics)
+        field = rgen.nn.NeuralField(manifold, 0.5, 2.0, **size, key=jr.key(0))
+        return regression(field, target, 1000, jr.key(1))
+
+    # Half is the mean square of the second term.
+    assert error(1) > 0.45
+    assert error(2) < 0.01
+
+
+def regression(field, target, steps, key):
+    """The mean square of the error that is left."""
+    optim = optax.adam(optax.cosine_decay_schedule(3e-3, steps))
+    uniform = jax.vmap(field.manifold.uniform)
+
+    @eqx.filter_jit
+    def loss(field, key):
+        x = uniform(jr.split(key, 256))
+        each = jax.vmap(field, (0, None))(x, jnp.array(1.0)) - target(x)
+        return jnp.mean(each**2)
+
+    @eqx.filter_jit
+    def step(field, state, key):
+        updates, state = optim.update(eqx.filter_grad(loss)(field, key), state)
+        return eqx.apply_updates(field, updates), state
+
+    state = optim.init(eqx.filter(field, eqx.is_inexact_array))
+    *keys, last = jr.split(key, steps + 1)
+    for each in keys:
+        field, state = step(field, state, each)
+    return loss(field, last)
 
 
 # Parameters as data

@@ -103,6 +103,8 @@ class AbstractManifold(eqx.Module):
       Diffrax).
     - `_contains(x, atol)`: whether `x` is a point (default: from `_project`).
     - `_features(x)`: what a network reads (default: `x`, ravelled).
+    - `_harmonics(x, n)`: what it may read besides, the multiples up to `n` of angles
+      (default: none).
     - `_basis(x)`: an orthonormal basis (default: from `_to_tangent` and `_inner`).
     - `noise_shape`, `_frame(x, z)`: a square root of the inverse metric (default:
       from `_basis`).
@@ -453,6 +455,9 @@ class AbstractManifold(eqx.Module):
 
     def _features(self, x: Point) -> Array:
         return jnp.ravel(x)
+
+    def _harmonics(self, x: Point, n: int) -> Array:
+        return jnp.zeros(0, x.dtype)
 
     def _log_det_exp(self, x: Point, v: Tangent) -> Scalar:
         push = lambda e: jax.jvp(lambda v: self._exp(x, v), (v,), (e,))

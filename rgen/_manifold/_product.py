@@ -152,6 +152,9 @@ class Product(AbstractManifold):
     def _features(self, x: Point) -> Array:
         return jnp.concatenate(self._each(lambda m, x: m._features(x), x))
 
+    def _harmonics(self, x: Point, n: int) -> Array:
+        return jnp.concatenate(self._each(lambda m, x: m._harmonics(x, n), x))
+
     def _log_det_exp(self, x: Point, v: Tangent) -> Scalar:
         return _sum(self._each(lambda m, x, v: m._log_det_exp(x, v), x, v))
 

@@ -7,6 +7,7 @@ import jax.numpy as jnp
 import jax.random as jr
 from jaxtyping import Array
 
+from .._numerics import sin_cos
 from .._typing import Key, Point
 from ._base import check_size
 from ._flat import AbstractFlat
@@ -50,6 +51,10 @@ class Torus(AbstractFlat):
 
     def _features(self, x: Point) -> Array:
         return jnp.concatenate([jnp.cos(x), jnp.sin(x)])
+
+    def _harmonics(self, x: Point, n: int) -> Array:
+        sin, cos = sin_cos(jnp.arange(2, n + 1)[:, None] * x)
+        return jnp.concatenate([jnp.ravel(cos), jnp.ravel(sin)])
 
     def _preimages(self, x: Point, y: Point, windings: int) -> Array:
         steps = sorted(range(-windings, windings + 1), key=abs)

@@ -51,7 +51,8 @@ class FourierFeatures(eqx.Module):
     log-uniformly from 1 to `max_frequency`. Each is damped by
     $e^{-c\, v |w|^2 / 2}$, with $c = 1$ as the noise has damped that scale of the
     density. Of the variance: $\log v$, moved to $[-1, 1]$, and its first eight
-    harmonics.
+    harmonics. Of each angle of a torus, also where it is a factor: $\cos k\alpha$ and
+    $\sin k\alpha$ for $k$ up to `harmonics`.
 
     On a product of manifolds, each factor may have a variance of its own: $v |w|^2$ is
     then the sum of $v_i w_i^2$, and there are features of each variance. The copies of
@@ -67,6 +68,10 @@ class FourierFeatures(eqx.Module):
         each factor of a product.
     - `size`: the number of frequencies. In many dimensions random ones are of little
         use, and 0 leaves them out.
+    - `harmonics`: the number of harmonics of each angle, 1 for those of $\phi$ alone.
+        Of few angles a network makes higher ones itself; of tens it does not, and fits
+        the first harmonic of their score alone. They are not damped, since noise damps
+        the logarithm of a density less than the density.
     - `max_frequency`: the largest scale. Features of size $1/w$ in the units of
         $\phi$ are resolved; `1 / sqrt(v_min)` is the finest that the noise leaves.
     - `damping`: the number $c$. Between clumps of data that are far apart, the score
@@ -82,6 +87,7 @@ class FourierFeatures(eqx.Module):
     max_frequency: float = eqx.field(static=True, default=30.0)
     damping: float = eqx.field(static=True, default=1.0)
     seed: int = eqx.field(static=True, default=0)
+    harmonics: int = eqx.field(static=True, default=1)
 
     def __check_init__(self):
         ends = zip(np.ravel(self.v_min), np.ravel(self.v_max), strict=True)
@@ -96,11 +102,23 @@ class FourierFeatures(eqx.Module):
                 f"`max_frequency` of at least 1, got {self.size} and "
                 f"{self.max_frequency}."
             )
+        if self.harmonics < 1 or (self.harmonics > 1 and not self._harmonics_size):
+            raise ValueError(
+                "FourierFeatures: expected `harmonics` of at least 1, and of 1 where "
+                f"{self.manifold} has no angles, got {self.harmonics}. Random "
+                "frequencies, as many as `size`, are for all manifolds."
+            )
+
+    @property
+    def _harmonics_size(self) -> int:
+        m = self.manifold
+        return eqx.filter_eval_shape(m._harmonics, m.origin, self.harmonics).size
 
     @property
     def out_size(self) -> int:
         """The length of the vector of features."""
-        return sum(self._in_sizes) + 2 * self.size + level_size(self.v_min)
+        waves = 2 * self.size + self._harmonics_size
+        return sum(self._in_sizes) + waves + level_size(self.v_min)
 
     @property
     def _in_sizes(self) -> list[int]:
@@ -132,7 +150,8 @@ class FourierFeatures(eqx.Module):
         # The order in which a batch of points needs no transposition.
         sin, cos = sin_cos(phi @ frequencies.T)
         level = levels(v, self.v_min, self.v_max)
-        return jnp.concatenate([phi, damping * sin, damping * cos, level])
+        harmonics = self.manifold._harmonics(x, self.harmonics)
+        return jnp.concatenate([phi, damping * sin, damping * cos, harmonics, level])
 
     def _damped_sq(self, v: Floating[Array, " variances"]) -> Array:
         """$v |w|^2$ for each frequency $w$."""

@@ -18,7 +18,7 @@ class FlowField(AbstractField):
     - `manifold`: the manifold.
     - `v_min`: the variance at time 1: the square of the finest scale.
     - `width`, `depth`, `experts`, `frequencies`, `max_frequency`, `damping`,
-        `parametrisation`, `embedding`, `condition`, `key`: those of
+        `harmonics`, `parametrisation`, `embedding`, `condition`, `key`: those of
         [`rgen.nn.NeuralField`][].
     """
 

@@ -46,7 +46,7 @@ class FlowMapField(eqx.Module):
 
     - `process`: the noising process whose probability flow is mapped.
     - `width`, `depth`, `experts`, `frequencies`, `max_frequency`, `damping`,
-        `parametrisation`, `embedding`, `condition`, `key`: those of
+        `harmonics`, `parametrisation`, `embedding`, `condition`, `key`: those of
         [`rgen.nn.NeuralField`][].
     """
 

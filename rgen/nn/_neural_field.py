@@ -33,8 +33,8 @@ class NeuralField(eqx.Module):
         factors have variances of their own, a tuple with one for each factor.
     - `width`, `depth`, `experts`: the size of [`rgen.nn.ResidualMLP`][]. Several
         experts are for the map of a flow to separate modes.
-    - `frequencies`, `max_frequency`, `damping`: of the Fourier features, their number,
-        largest scale and damping.
+    - `frequencies`, `max_frequency`, `damping`, `harmonics`: of the Fourier features,
+        their number, largest scale and damping, and the harmonics of each angle.
     - `parametrisation`: [`rgen.nn.Projected`][], [`rgen.nn.KillingFrame`][] or
         [`rgen.nn.LieAlgebra`][].
     - `embedding`: a function from a condition to a vector, such as
@@ -64,6 +64,7 @@ class NeuralField(eqx.Module):
         frequencies: int = 128,
         max_frequency: float = 30.0,
         damping: float = 1.0,
+        harmonics: int = 1,
         parametrisation: AbstractParametrisation = Projected(),  # noqa: B008
         embedding: Callable | None = None,
         condition: Any = None,
@@ -72,7 +73,13 @@ class NeuralField(eqx.Module):
         self.manifold = manifold
         self.parametrisation = parametrisation
         self.features = FourierFeatures(
-            manifold, v_min, v_max, frequencies, max_frequency, damping
+            manifold,
+            v_min,
+            v_max,
+            frequencies,
+            max_frequency,
+            damping,
+            harmonics=harmonics,
         )
         self.embedding = embedding
         self.condition = shapes_of(condition)

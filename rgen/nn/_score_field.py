@@ -22,7 +22,7 @@ class ScoreField(AbstractField):
 
     - `process`: the noising process.
     - `width`, `depth`, `experts`, `frequencies`, `max_frequency`, `damping`,
-        `parametrisation`, `embedding`, `condition`, `key`: those of
+        `harmonics`, `parametrisation`, `embedding`, `condition`, `key`: those of
         [`rgen.nn.NeuralField`][].
     """
 
