@@ -167,13 +167,13 @@ def torus(dim: int) -> Case:
     manifold = rgen.Torus(dim)
     process = rgen.Brownian(manifold, rgen.LogUniformSchedule(1e-4))
     # Frequencies, for the far side of the place, where the flow parts. In many
-    # dimensions they are of no use, and a wider network is, or the harmonics of each
-    # angle, with which training takes fewer steps.
+    # dimensions they are of no use, and a wider network is; in a hundred, harmonics are.
+    many = dim > 32
     size: dict[str, Any] = dict(depth=3, width=256, frequencies=0)
     if dim == 2:
         size |= dict(width=128, frequencies=64, max_frequency=8.0)
-    many = dim >= 32
-    size |= dict(harmonics=4) if many else {}
+    elif many:
+        size |= dict(harmonics=4)
 
     def data(key):
         mean_key, key = jr.split(key)

@@ -69,9 +69,9 @@ class FourierFeatures(eqx.Module):
     - `size`: the number of frequencies. In many dimensions random ones are of little
         use, and 0 leaves them out.
     - `harmonics`: the number of harmonics of each angle, 1 for those of $\phi$ alone.
-        Of few angles a network makes higher ones itself; of tens it does not, and fits
-        the first harmonic of their score alone. They are not damped, since noise damps
-        the logarithm of a density less than the density.
+        Of few angles a network makes higher ones itself; of many, 64 for instance, it
+        does not, and fits the first harmonic of their score alone. They are not damped,
+        since noise damps the logarithm of a density less than the density.
     - `max_frequency`: the largest scale. Features of size $1/w$ in the units of
         $\phi$ are resolved; `1 / sqrt(v_min)` is the finest that the noise leaves.
     - `damping`: the number $c$. Between clumps of data that are far apart, the score
