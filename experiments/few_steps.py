@@ -167,7 +167,8 @@ def torus(dim: int) -> Case:
     manifold = rgen.Torus(dim)
     process = rgen.Brownian(manifold, rgen.LogUniformSchedule(1e-4))
     # Frequencies, for the far side of the place, where the flow parts. In many
-    # dimensions they are of no use, and a wider network is; in a hundred, harmonics are.
+    # dimensions they are of no use, and a wider network is; in a hundred, harmonics
+    # are.
     many = dim > 32
     size: dict[str, Any] = dict(depth=3, width=256, frequencies=0)
     if dim == 2:

@@ -243,8 +243,16 @@ def test_of_many_angles_networks_make_no_harmonics():
     target = lambda x: jnp.sin(x) + jnp.sin(2 * x)
 
     def error(harmonics):
-        size = dict(width=128, depth=2, frequencies=0, harmonics=harmonics)
-        field = rgen.nn.NeuralField(manifold, 0.5, 2.0, **size, key=jr.key(0))
+        field = rgen.nn.NeuralField(
+            manifold,
+            0.5,
+            2.0,
+            width=128,
+            depth=2,
+            frequencies=0,
+            harmonics=harmonics,
+            key=jr.key(0),
+        )
         return regression(field, target, 1000, jr.key(1))
 
     # Half is the mean square of the second term.
