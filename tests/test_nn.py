@@ -215,15 +215,41 @@ def test_a_field_without_random_frequencies():
 )
 def test_harmonics_are_those_of_every_angle(manifold):
     make = partial(rgen.nn.FourierFeatures, manifold, 1e-3, 5.0, 0)
-    x, v = points(manifold, 1)[0], jnp.array(5.0)
+    x, v = points(manifold, 1)[0], jnp.array(0.5)
     features, first = make(harmonics=3)(x, v), make()(x, v)
     assert features.shape == (make(harmonics=3).out_size,)
     angles = jnp.ravel(x)[-4:]
-    waves = [wave(k * angles) for wave in (jnp.cos, jnp.sin) for k in (2, 3)]
+    damping = {k: k * v / 2 / jnp.sinh(k * v / 2) for k in (2, 3)}
+    waves = [
+        d * wave(k * angles) for wave in (jnp.cos, jnp.sin) for k, d in damping.items()
+    ]
     found, expected = features[len(first) - 17 : -17], jnp.concatenate(waves)
     np.testing.assert_allclose(jnp.sort(found), jnp.sort(expected), atol=1e-5)
     rest = jnp.concatenate([features[: len(first) - 17], features[-17:]])
     np.testing.assert_array_equal(rest, first)
+
+
+def test_harmonics_are_those_of_the_score_of_a_wrapped_normal():
+    mean, scale, k = jnp.array([0.3]), 0.8, jnp.arange(1, 30)
+    x = jnp.array([2.9])
+    waves = (-1) ** k * jnp.sin(k * (x - mean)) / jnp.sinh(k * scale**2 / 2)
+    score = jax.grad(rgen.WrappedNormal(rgen.Torus(1), mean, scale).log_prob)(x)
+    np.testing.assert_allclose(jnp.sum(waves), score[0], rtol=1e-4)
+
+
+def test_harmonics_are_damped_by_the_noise_of_their_factor():
+    manifold = rgen.Product(rgen.Torus(1), S2, rgen.Torus(1))
+    ends = (1e-3,) * 3, (5.0,) * 3
+    features = rgen.nn.FourierFeatures(manifold, *ends, 0, harmonics=2)
+    x, v = jnp.array([0.0, 0.0, 0.0, 1.0, 0.0]), jnp.array([0.5, 1.0, 2.0])
+    # After those of the points; at the angle zero a sine is zero.
+    np.testing.assert_allclose(
+        features(x, v)[7:11], [0.5 / np.sinh(0.5), 0, 2 / np.sinh(2), 0], rtol=1e-5
+    )
+    # No overflow far out, in the value or the slope.
+    far = lambda v: features(x, jnp.full(3, v))[7:11]
+    assert not jnp.any(far(1e4))
+    assert not jnp.any(jax.jacfwd(far)(1e4))
 
 
 def test_harmonics_are_of_angles():

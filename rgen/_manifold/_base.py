@@ -103,8 +103,8 @@ class AbstractManifold(eqx.Module):
       Diffrax).
     - `_contains(x, atol)`: whether `x` is a point (default: from `_project`).
     - `_features(x)`: what a network reads (default: `x`, ravelled).
-    - `_harmonics(x, n)`: what it may read besides, the multiples up to `n` of angles
-      (default: none).
+    - `_harmonics(x, v, n)`: what it may read besides, waves of the multiples of angles
+      from 2 to `n`, damped for noise of the variance `v` (default: none).
     - `_basis(x)`: an orthonormal basis (default: from `_to_tangent` and `_inner`).
     - `noise_shape`, `_frame(x, z)`: a square root of the inverse metric (default:
       from `_basis`).
@@ -456,7 +456,7 @@ class AbstractManifold(eqx.Module):
     def _features(self, x: Point) -> Array:
         return jnp.ravel(x)
 
-    def _harmonics(self, x: Point, n: int) -> Array:
+    def _harmonics(self, x: Point, v: Array, n: int) -> Array:
         return jnp.zeros(0, x.dtype)
 
     def _log_det_exp(self, x: Point, v: Tangent) -> Scalar:

@@ -114,8 +114,8 @@ class Power(AbstractManifold):
     def _features(self, x: Point) -> Array:
         return jnp.ravel(jax.vmap(self.manifold._features)(x))
 
-    def _harmonics(self, x: Point, n: int) -> Array:
-        return jnp.ravel(jax.vmap(lambda x: self.manifold._harmonics(x, n))(x))
+    def _harmonics(self, x: Point, v: Array, n: int) -> Array:
+        return jnp.ravel(jax.vmap(lambda x: self.manifold._harmonics(x, v, n))(x))
 
     def _log_det_exp(self, x: Point, v: Tangent) -> Scalar:
         return jnp.sum(jax.vmap(self.manifold._log_det_exp)(x, v))

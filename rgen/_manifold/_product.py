@@ -152,8 +152,10 @@ class Product(AbstractManifold):
     def _features(self, x: Point) -> Array:
         return jnp.concatenate(self._each(lambda m, x: m._features(x), x))
 
-    def _harmonics(self, x: Point, n: int) -> Array:
-        return jnp.concatenate(self._each(lambda m, x: m._harmonics(x, n), x))
+    def _harmonics(self, x: Point, v: Array, n: int) -> Array:
+        each = jnp.broadcast_to(v, (len(self.manifolds),))
+        factors = zip(self.manifolds, self.split(x), each, strict=True)
+        return jnp.concatenate([m._harmonics(x, v, n) for m, x, v in factors])
 
     def _log_det_exp(self, x: Point, v: Tangent) -> Scalar:
         return _sum(self._each(lambda m, x, v: m._log_det_exp(x, v), x, v))

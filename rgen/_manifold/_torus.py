@@ -52,9 +52,13 @@ class Torus(AbstractFlat):
     def _features(self, x: Point) -> Array:
         return jnp.concatenate([jnp.cos(x), jnp.sin(x)])
 
-    def _harmonics(self, x: Point, n: int) -> Array:
-        sin, cos = sin_cos(jnp.arange(2, n + 1)[:, None] * x)
-        return jnp.concatenate([jnp.ravel(cos), jnp.ravel(sin)])
+    def _harmonics(self, x: Point, v: Array, n: int) -> Array:
+        k = jnp.arange(2, n + 1)[:, None]
+        sin, cos = sin_cos(k * x)
+        # a / sinh(a), without overflow.
+        a = (k * v / 2).astype(x.dtype)
+        damping = -2 * a * jnp.exp(-a) / jnp.expm1(-2 * a)
+        return jnp.concatenate([jnp.ravel(damping * cos), jnp.ravel(damping * sin)])
 
     def _preimages(self, x: Point, y: Point, windings: int) -> Array:
         steps = sorted(range(-windings, windings + 1), key=abs)

@@ -51,8 +51,10 @@ class FourierFeatures(eqx.Module):
     log-uniformly from 1 to `max_frequency`. Each is damped by
     $e^{-c\, v |w|^2 / 2}$, with $c = 1$ as the noise has damped that scale of the
     density. Of the variance: $\log v$, moved to $[-1, 1]$, and its first eight
-    harmonics. Of each angle of a torus, also where it is a factor: $\cos k\alpha$ and
-    $\sin k\alpha$ for $k$ up to `harmonics`.
+    harmonics. Of each angle $\alpha$ of a torus, also where it is a factor:
+    $\cos k\alpha$ and $\sin k\alpha$ for $k$ from 2 to `harmonics`, damped by
+    $a / \sinh a$ with $a = kv/2$: the score of a wrapped normal of variance $v$ is
+    $\sum_k (-1)^k \sin(k\alpha) / \sinh(kv/2)$ around its mean.
 
     On a product of manifolds, each factor may have a variance of its own: $v |w|^2$ is
     then the sum of $v_i w_i^2$, and there are features of each variance. The copies of
@@ -70,8 +72,7 @@ class FourierFeatures(eqx.Module):
         use, and 0 leaves them out.
     - `harmonics`: the number of harmonics of each angle, 1 for those of $\phi$ alone.
         Of few angles a network makes higher ones itself; of many, 64 for instance, it
-        does not, and fits the first harmonic of their score alone. They are not damped,
-        since noise damps the logarithm of a density less than the density.
+        does not, and fits the first harmonic of their score alone.
     - `max_frequency`: the largest scale. Features of size $1/w$ in the units of
         $\phi$ are resolved; `1 / sqrt(v_min)` is the finest that the noise leaves.
     - `damping`: the number $c$. Between clumps of data that are far apart, the score
@@ -111,8 +112,8 @@ class FourierFeatures(eqx.Module):
 
     @property
     def _harmonics_size(self) -> int:
-        m = self.manifold
-        return eqx.filter_eval_shape(m._harmonics, m.origin, self.harmonics).size
+        m, v = self.manifold, jnp.ravel(jnp.asarray(self.v_max))
+        return eqx.filter_eval_shape(m._harmonics, m.origin, v, self.harmonics).size
 
     @property
     def out_size(self) -> int:
@@ -150,7 +151,7 @@ class FourierFeatures(eqx.Module):
         # The order in which a batch of points needs no transposition.
         sin, cos = sin_cos(phi @ frequencies.T)
         level = levels(v, self.v_min, self.v_max)
-        harmonics = self.manifold._harmonics(x, self.harmonics)
+        harmonics = self.manifold._harmonics(x, v, self.harmonics)
         return jnp.concatenate([phi, damping * sin, damping * cos, harmonics, level])
 
     def _damped_sq(self, v: Floating[Array, " variances"]) -> Array:

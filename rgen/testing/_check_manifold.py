@@ -470,7 +470,7 @@ def _other_dtypes(m: AbstractManifold) -> float:
         v = m.to_tangent(x, x)
         flat = m.gradient(lambda y: jnp.sum(m.features(y) ** 3), x)
         noise = m.frame(x, jnp.zeros(m.noise_shape, x.dtype))
-        read = m.features(x), m._harmonics(x, 2)
+        read = m.features(x), m._harmonics(x, jnp.ones((), x.dtype), 2)
         shared = [m.project(x), m.exp(x, v), v, m.basis(x), *read, flat, noise]
         return [*shared, m.inner(x, v, v), m.divergence(lambda y: y, x)]
 
